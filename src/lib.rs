@@ -1,0 +1,12 @@
+//! gonogo: a terminal cockpit for go-live day. GO is proven, never declared.
+//!
+//! What happened is a journal of events; what you see is a fold of that journal; what acts is a worker that reads the
+//! state and appends events. See `ARCHITECTURE.md` for the map.
+//!
+//! ```text
+//! key -> action -> command -> decide(state, command, operator) -> events -> journal -> apply -> state -> panes
+//!                                                                             ^                   `-> workers -> world
+//!                                                                             `------- events <-------'
+//! ```
+
+pub mod clock;
