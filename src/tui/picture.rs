@@ -16,7 +16,8 @@ use super::theme::{Role, Theme};
 use crate::plan::Role as Duty;
 use crate::run::{Actor, Live, State};
 
-const WIDE: f64 = 8.4;
+// The advance of the usual monospace fonts is 0.602 em.
+const WIDE: f64 = 8.428;
 const HIGH: f64 = 18.0;
 
 /// The overview at a moment, as the lead sees it.

@@ -22,12 +22,14 @@ use crate::run::state::{Guard, PhaseStatus};
 
 mod footer;
 
-/// From this width on the header needs one line only.
+/// From this width on panes stand side by side.
 pub const WIDE: u16 = 100;
+/// From this width on the header needs one line only.
+const ONE_LINE: u16 = 136;
 
 /// The parts of the screen: header, alerts, pane, footer.
 pub fn parts(area: Rect, alerts: usize) -> [Rect; 4] {
-    let header = if area.width >= WIDE { 1 } else { 2 };
+    let header = if area.width >= ONE_LINE { 1 } else { 2 };
     Layout::vertical([
         Constraint::Length(header),
         Constraint::Length(columns(alerts.min(2))),
@@ -112,13 +114,12 @@ fn header(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
             .with_end_of(people)
             .draw(buf, area);
     } else {
-        title.end(clock, text).end(" ", text).draw(buf, area);
+        title.put("  ", muted).put(guard, scene.of(guard_role)).end(clock, text).end(" ", text).draw(buf, area);
         let second = Rect { y: area.y + 1, height: 1, ..area };
         Row::new()
             .put(format!(" {phase}  "), text)
             .put(format!("{t}  "), muted)
-            .put(format!("{late}  "), scene.of(late_role))
-            .put(guard, scene.of(guard_role))
+            .put(late, scene.of(late_role))
             .with_end_of(people)
             .draw(buf, second);
     }

@@ -22,7 +22,7 @@ pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
         let critical = metric.is_some_and(|metric| metric.severity == Severity::Critical);
         let (sign, role) = if critical { (" ▲ CRITICAL ", Role::Bad) } else { (" ◆ WARNING ", Role::Warn) };
         let label = metric.map_or_else(|| id.to_string(), |metric| metric.label.clone());
-        let seen = alert.seen.as_ref().map_or_else(|| "not seen by anybody, a".into(), |seen| format!("seen by {}", seen.by.name));
+        let seen = alert.seen.as_ref().map_or_else(|| "not yet seen (a)".into(), |seen| format!("seen by {}", seen.by.name));
         let mut row = Row::new()
             .put(sign, scene.of(role))
             .put(format!(" {label} {}", alert.reading), scene.of(Role::Text))

@@ -4,7 +4,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{Pane, Scene};
-use crate::plan::Better;
+use crate::plan::{Better, Metric};
 use crate::run::judge::{Verdict, figure};
 use crate::run::live::Reading;
 use crate::run::state::Sync;
@@ -58,13 +58,18 @@ fn line(scene: &Scene<'_>, buf: &mut Buffer, area: Rect, gauge: &Judged<'_>) {
         .number(&value, 9, scene.of(value_role));
     let n = gauge.observations().map_or_else(String::new, |n| format!("n {}", count(n)));
     let old = gauge.age.map_or_else(String::new, age);
-    let right = if wide { 36 } else { 27 };
+    let right = if wide { 29 } else { 26 };
     let end = Row::new().put(format!("{sign} "), scene.of(role)).column(word, 10, scene.of(role));
-    let end = if wide { end.number(&n, 12, scene.of(Role::Muted)) } else { end.number(&n, 7, scene.of(Role::Muted)) };
-    let end = end.number(&old, 8, scene.of(Role::Muted));
+    let end = if wide { end.number(&n, 10, scene.of(Role::Muted)) } else { end.number(&n, 8, scene.of(Role::Muted)) };
+    let end = end.number(&old, if wide { 7 } else { 6 }, scene.of(Role::Muted));
     left.draw(buf, area);
     let from = area.x + label as u16 + 9 + 2;
-    let track = Rect { x: from, width: area.right().saturating_sub(from + right + 2), ..area };
+    let mut track = Rect { x: from, width: area.right().saturating_sub(from + right + 2), ..area };
+    if track.width >= 64 {
+        let (values, low, high) = picture(scene, gauge.metric);
+        Row::new().put(trend(&values, 24, low, high), scene.of(Role::Faint)).draw(buf, track);
+        track = Rect { x: track.x + 26, width: track.width - 26, ..track };
+    }
     match gauge.why().filter(|_| wide) {
         Some(why) => Row::new().put(why, scene.of(Role::Unknown)).draw(buf, track),
         None => bullet(buf, track, scene.theme, gauge),
@@ -99,9 +104,8 @@ pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     }
 }
 
-/// The last readings, and what the gauge stands on.
-fn story(scene: &Scene<'_>, gauge: &Judged<'_>) -> Row<'static> {
-    let metric = gauge.metric;
+/// The recent values, and the range in which they are drawn. The alert bounds it, so that a height means something.
+fn picture(scene: &Scene<'_>, metric: &Metric) -> (Vec<Option<f64>>, f64, f64) {
     let series = scene.world.live.series.get(&metric.id);
     let values: Vec<Option<f64>> = series
         .into_iter()
@@ -111,12 +115,18 @@ fn story(scene: &Scene<'_>, gauge: &Judged<'_>) -> Row<'static> {
             _ => None,
         })
         .collect();
-    // The alert is the top (or, where higher is better, the bottom) of the picture, so that its height means something.
     let seen = values.iter().flatten().copied();
     let (low, high) = match metric.better {
         Better::Lower => (0.0, seen.fold(metric.target * 2.0, f64::max)),
         Better::Higher => (seen.fold(metric.alert, f64::min), 100.0_f64.max(metric.target)),
     };
+    (values, low, high)
+}
+
+/// The last readings, and what the gauge stands on.
+fn story(scene: &Scene<'_>, gauge: &Judged<'_>) -> Row<'static> {
+    let metric = gauge.metric;
+    let (values, low, high) = picture(scene, metric);
     let versus = match metric.better {
         Better::Lower => ("<", ">"),
         Better::Higher => (">", "<"),

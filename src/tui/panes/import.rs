@@ -71,7 +71,7 @@ pub fn brief(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     if let Some(third) = rows.next()
         && let Some(waiting) = known.live.and_then(|live| live.waiting.as_ref())
     {
-        Row::new().put(format!("⌛ waits: {waiting}"), scene.of(Role::Warn)).draw(buf, third);
+        Row::new().put(format!("◌ waits: {waiting}"), scene.of(Role::Warn)).draw(buf, third);
     }
 }
 

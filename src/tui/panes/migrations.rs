@@ -95,9 +95,14 @@ pub fn brief(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
         Row::new().put(words, scene.of(Role::Muted)).draw(buf, area);
         return;
     }
+    let room = usize::from(area.height);
+    let whole = groups.iter().map(|(_, _, part)| part.len() + 2).sum::<usize>() <= room;
     let mut page: Vec<(Row<'_>, Option<&Progress>)> = Vec::new();
     for (job, name, part) in groups {
         page.push((group_row(scene, job, name, part), None));
+        if whole {
+            page.extend(part.iter().map(|step| (steps::indented(step, scene.theme, scene.world.now), None)));
+        }
         let active = part.iter().any(|step| matches!(step.status, StepStatus::Running { .. }));
         if active && let Some(progress) = progress(scene, job.id) {
             page.push((Row::new(), Some(progress)));
@@ -110,7 +115,6 @@ pub fn brief(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
             page.push((Row::new().put(format!("    {}", failure.what), scene.of(Role::Bad)), None));
         }
     }
-    let room = usize::from(area.height);
     let from = page.len().saturating_sub(room);
     for ((row, progress), line) in page.iter().skip(from).zip(area.rows()) {
         match progress {

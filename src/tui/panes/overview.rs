@@ -26,8 +26,12 @@ use crate::tui::widgets::{Panel, panel};
 fn places(area: Rect, world: &World<'_>) -> Vec<(Pane, Rect)> {
     let metrics = columns(world.plan().map_or(0, |plan| plan.metrics.len()));
     let rungs = columns(world.plan().map_or(0, |plan| plan.ladder.len()));
-    let tall = area.height >= 40;
-    let (timeline, log) = if tall { (6, area.height / 4) } else { (4, area.height.saturating_sub(29).clamp(3, 10)) };
+    let tall = area.height >= 46;
+    let (timeline, log) = match area.height {
+        46.. => (5, area.height / 4),
+        34.. => (5, 8),
+        _ => (4, area.height.saturating_sub(28).clamp(4, 10)),
+    };
     let [top, time, logs] =
         Layout::vertical([Constraint::Fill(1), Constraint::Length(timeline), Constraint::Length(log)]).areas(area);
     let left = (area.width / 3).clamp(44, 66);

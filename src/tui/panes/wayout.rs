@@ -67,7 +67,7 @@ fn row<'a>(scene: &Scene<'_>, rung: &'a Rung, aimed: bool) -> Row<'a> {
         Some((took, _)) => (format!("rehearsed {}", span(took)), Role::Text),
         None => ("never rehearsed".into(), Role::Unknown),
     };
-    let loses = if rung.kind.loses_data() { Role::Warn } else { Role::Text };
+    let loses = if rung.kind.loses_data() && aimed { Role::Warn } else { Role::Text };
     Row::new()
         .put(key, scene.of(key_role))
         .column(&format!("{} {}", rung.order, rung.title), 20, scene.of(Role::Text))

@@ -82,7 +82,7 @@ impl<'a> Judged<'a> {
             Verdict::Warn => ("◆", "WARN", role),
             Verdict::Bad if self.firing => ("▲", "ALERT", role),
             Verdict::Bad => ("▲", "BAD", role),
-            Verdict::CannotTell { why: Blind::Stale } => ("⌛", "stale", role),
+            Verdict::CannotTell { why: Blind::Stale } => ("◌", "stale", role),
             Verdict::CannotTell { .. } => ("?", self.verdict.word(), role),
         }
     }

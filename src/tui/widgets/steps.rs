@@ -21,15 +21,24 @@ pub const fn sign(step: &Step) -> (&'static str, Role) {
     }
 }
 
+/// A step in a line, under the group that it belongs to.
+pub fn indented<'a>(step: &'a Step, theme: &Theme, now: DateTime<Utc>) -> Row<'a> {
+    told(Row::new().put("    ", Style::new()), step, theme, now)
+}
+
 /// A step in a line.
 pub fn row<'a>(step: &'a Step, theme: &Theme, now: DateTime<Utc>) -> Row<'a> {
+    told(Row::new(), step, theme, now)
+}
+
+fn told<'a>(row: Row<'a>, step: &'a Step, theme: &Theme, now: DateTime<Utc>) -> Row<'a> {
     let (mark, role) = sign(step);
     let text = match &step.status {
         StepStatus::Running { .. } => Role::Text,
         StepStatus::Ended { outcome: StepOutcome::Failed { .. }, .. } => Role::Bad,
         _ => Role::Muted,
     };
-    let row = Row::new().put(format!("{mark} "), theme.of(role)).put(&*step.plan.name, theme.of(text));
+    let row = row.put(format!("{mark} "), theme.of(role)).put(&*step.plan.name, theme.of(text));
     let (note, took) = match &step.status {
         StepStatus::Waiting => (None, None),
         StepStatus::Running { since } => (None, Some(now - *since)),
