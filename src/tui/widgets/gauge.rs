@@ -142,7 +142,7 @@ pub fn threshold(value: f64) -> String {
 /// Draws the track with its marks and the bullet.
 pub fn bullet(buf: &mut Buffer, area: Rect, theme: &Theme, gauge: &Judged<'_>) {
     let width = usize::from(area.width);
-    if width < 6 {
+    if width < 6 || area.intersection(buf.area) != area {
         return;
     }
     let column = |share: f64| {

@@ -65,6 +65,7 @@ impl<'a> Row<'a> {
 
     /// Draws it into the first line of the area.
     pub fn draw(&self, buf: &mut Buffer, area: Rect) {
+        let area = area.intersection(buf.area);
         if area.is_empty() {
             return;
         }
@@ -252,7 +253,8 @@ mod tests {
     #[test]
     fn the_right_part_stays_when_the_left_gives_way() {
         let mut buf = Buffer::empty(Rect::new(0, 0, 12, 1));
-        Row::new().put("a long heading", Style::new()).end("12/20", Style::new()).draw(&mut buf, buf.area);
+        let area = buf.area;
+        Row::new().put("a long heading", Style::new()).end("12/20", Style::new()).draw(&mut buf, area);
         assert_eq!(buf, Buffer::with_lines(["a lon… 12/20"]));
     }
 }
