@@ -95,6 +95,8 @@ impl App {
         let filter = &mut self.filter[self.pane as usize];
         if !filter.is_empty() {
             filter.clear();
+        } else if self.picks[self.pane as usize].take().is_some() {
+            // The pane shows again what matters now.
         } else if self.cursor != Cursor::Follow {
             self.cursor = Cursor::Follow;
         } else {

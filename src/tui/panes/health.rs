@@ -83,7 +83,7 @@ pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     let inner = screen::full(scene, buf, area, Pane::Health, words, role);
     let gauges = gauges(scene);
     let each = if usize::from(inner.height) >= gauges.len() * 4 + 2 { 4 } else { 3 };
-    let picked = scene.app.pick(Pane::Health).min(gauges.len().saturating_sub(1));
+    let picked = scene.app.pick(Pane::Health).unwrap_or(0).min(gauges.len().saturating_sub(1));
     for (place, gauge) in gauges.iter().enumerate() {
         let y = inner.y + u16::try_from(place * each).unwrap_or(u16::MAX / 2);
         if y + 1 >= inner.bottom() {
