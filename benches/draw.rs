@@ -1,4 +1,5 @@
-//! What a frame costs: the overview at 200x60, drawn whole into a fresh buffer, as a key or a sample makes it be. Aim: under 1 ms.
+//! What a frame costs: the screen drawn whole into a fresh buffer, as a key or a sample makes it be. Aim: the overview at
+//! 200x60 under 1 ms.
 
 #[path = "../tests/fixture/mod.rs"]
 mod fixture;
@@ -16,13 +17,22 @@ fn main() {
 }
 
 #[divan::bench(args = [(80, 24), (120, 40), (200, 60)])]
-fn overview(bencher: Bencher<'_, '_>, (width, height): (u16, u16)) {
-    let story = fixture::moments::alert();
-    let (boot, faults) = (Boot::default(), fixture::faults());
+fn overview(bencher: Bencher<'_, '_>, size: (u16, u16)) {
+    drawn(bencher, "alert", &Boot::default(), size);
+}
+
+#[divan::bench(args = [(120, 40)])]
+fn first_frame(bencher: Bencher<'_, '_>, size: (u16, u16)) {
+    drawn(bencher, "empty", &fixture::boot(), size);
+}
+
+fn drawn(bencher: Bencher<'_, '_>, moment: &str, boot: &Boot, (width, height): (u16, u16)) {
+    let story = fixture::moments::named(moment).expect("a moment");
+    let faults = fixture::faults();
     let world = World {
         state: &story.state,
         live: &story.live,
-        boot: &boot,
+        boot,
         now: story.now,
         cockpit: "lead-cockpit",
         faults: &faults,

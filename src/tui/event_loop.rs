@@ -25,9 +25,9 @@ const PACED: Duration = Duration::from_millis(250);
 /// Why the loop turns once more.
 enum Wake {
     Term(Option<io::Result<Term>>),
-    State(bool),
-    Live(bool),
-    Boot(bool),
+    State(Ear),
+    Live(Ear),
+    Boot(Ear),
     Notice(Option<Notice>),
     Tick,
     Stop,
@@ -63,16 +63,16 @@ where
             biased;
             () = &mut stop => Wake::Stop,
             term = input.next() => Wake::Term(term),
-            changed = feed.state.changed(), if ears.state => Wake::State(changed.is_ok()),
-            notice = feed.notices.recv(), if ears.notices => Wake::Notice(notice),
-            changed = feed.boot.changed(), if ears.boot => Wake::Boot(changed.is_ok()),
-            changed = feed.live.changed(), if ears.live => Wake::Live(changed.is_ok()),
+            changed = feed.state.changed(), if ears.state == Ear::Open => Wake::State(Ear::after(&changed)),
+            notice = feed.notices.recv(), if ears.notices == Ear::Open => Wake::Notice(notice),
+            changed = feed.boot.changed(), if ears.boot == Ear::Open => Wake::Boot(Ear::after(&changed)),
+            changed = feed.live.changed(), if ears.live == Ear::Open => Wake::Live(Ear::after(&changed)),
             () = sleep_until(until) => Wake::Tick,
         };
         let gathered = due.unwrap_or(last_draw + FRAME);
         match wake {
-            Wake::Stop => break,
-            Wake::Term(None | Some(Err(_))) => break, // the terminal is gone
+            // Told to, or the terminal is gone.
+            Wake::Stop | Wake::Term(None | Some(Err(_))) => break,
             Wake::Term(Some(Ok(term))) => {
                 take(&mut app, Input::Term(term), &feed, &options);
                 // A paste, or a key held down, is many events: one frame for all that are here.
@@ -84,20 +84,20 @@ where
                 }
                 due = Some(Instant::now());
             }
-            Wake::State(alive) => {
-                ears.state = alive;
+            Wake::State(ear) => {
+                ears.state = ear;
                 take(&mut app, Input::State, &feed, &options);
                 due = Some(gathered);
             }
-            Wake::Live(alive) => {
-                ears.live = alive;
+            Wake::Live(ear) => {
+                ears.live = ear;
                 due = Some(gathered);
             }
-            Wake::Boot(alive) => {
-                ears.boot = alive;
+            Wake::Boot(ear) => {
+                ears.boot = ear;
                 due = Some(gathered);
             }
-            Wake::Notice(None) => ears.notices = false,
+            Wake::Notice(None) => ears.notices = Ear::Closed,
             Wake::Notice(Some(notice)) => {
                 take(&mut app, Input::Notice(notice), &feed, &options);
                 due = Some(gathered);
@@ -118,24 +118,37 @@ where
     Ok(())
 }
 
-/// Which senders are still there; a closed channel would wake the loop for ever.
+/// Which channels still have a sender; a closed one would wake the loop for ever.
 #[derive(Debug)]
 struct Ears {
-    state: bool,
-    live: bool,
-    boot: bool,
-    notices: bool,
+    state: Ear,
+    live: Ear,
+    boot: Ear,
+    notices: Ear,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ear {
+    Open,
+    Closed,
+}
+
+impl Ear {
+    const fn after<T, E>(heard: &Result<T, E>) -> Self {
+        if heard.is_ok() { Self::Open } else { Self::Closed }
+    }
 }
 
 impl Default for Ears {
     fn default() -> Self {
-        Self { state: true, live: true, boot: true, notices: true }
+        Self { state: Ear::Open, live: Ear::Open, boot: Ear::Open, notices: Ear::Open }
     }
 }
 
 /// Hands an input to the app, and what it orders to whoever acts.
 fn take(app: &mut App, input: Input, feed: &Feed, options: &Options) {
-    let (state, live, boot) = (feed.state.borrow().clone(), feed.live.borrow().clone(), feed.boot.borrow().clone());
+    let (state, live, boot) =
+        (feed.state.borrow().clone(), feed.live.borrow().clone(), feed.boot.borrow().clone());
     let world = World {
         state: &state,
         live: &live,
@@ -158,12 +171,18 @@ fn take(app: &mut App, input: Input, feed: &Feed, options: &Options) {
     }
 }
 
-fn paint<B>(terminal: &mut Terminal<B>, app: &mut App, feed: &Feed, options: &Options) -> color_eyre::Result<Instant>
+fn paint<B>(
+    terminal: &mut Terminal<B>,
+    app: &mut App,
+    feed: &Feed,
+    options: &Options,
+) -> color_eyre::Result<Instant>
 where
     B: Backend,
     B::Error: Send + Sync + 'static,
 {
-    let (state, live, boot) = (feed.state.borrow().clone(), feed.live.borrow().clone(), feed.boot.borrow().clone());
+    let (state, live, boot) =
+        (feed.state.borrow().clone(), feed.live.borrow().clone(), feed.boot.borrow().clone());
     let world = World {
         state: &state,
         live: &live,

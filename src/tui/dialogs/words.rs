@@ -1,7 +1,5 @@
 //! Words to be written: a note, a deviation, a reason, a value, an announcement. Enter sends, Alt+Enter breaks the line.
 
-use std::fmt;
-
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -73,16 +71,11 @@ impl Purpose {
 }
 
 /// The dialog.
+#[derive(Debug)]
 pub struct Words {
     purpose: Purpose,
     about: String,
     area: TextArea<'static>,
-}
-
-impl fmt::Debug for Words {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Words").field("purpose", &self.purpose).field("text", &self.area.lines()).finish()
-    }
 }
 
 impl Words {
@@ -97,15 +90,17 @@ impl Words {
             Purpose::Note(_, Some(id)) | Purpose::Skip(id) | Purpose::Fail(id) | Purpose::Reopen(id) => {
                 plan.and_then(|plan| plan.item(id)).map_or_else(String::new, |(_, item)| item.text.clone())
             }
-            Purpose::Value(id) => plan.and_then(|plan| plan.item(id)).map_or_else(String::new, |(_, item)| {
-                match &item.kind {
-                    ItemKind::Value { expect: Some(expect) } => format!("{}  (expected: {expect})", item.text),
+            Purpose::Value(id) => {
+                plan.and_then(|plan| plan.item(id)).map_or_else(String::new, |(_, item)| match &item.kind {
+                    ItemKind::Value { expect: Some(expect) } => {
+                        format!("{}  (expected: {expect})", item.text)
+                    }
                     _ => item.text.clone(),
-                }
-            }),
-            Purpose::NoGo(id) => plan.and_then(|plan| plan.phase(id)).map_or_else(String::new, |phase| {
-                format!("{}; the phase stays open", phase.title)
-            }),
+                })
+            }
+            Purpose::NoGo(id) => plan
+                .and_then(|plan| plan.phase(id))
+                .map_or_else(String::new, |phase| format!("{}; the phase stays open", phase.title)),
             Purpose::Announce(_) => "empty: the text of the plan's message".into(),
         };
         Self { purpose, about, area }

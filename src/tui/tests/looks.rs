@@ -7,13 +7,20 @@ use tokio::time::Instant;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 
 use crate::plan::Role;
-use crate::run::{Live, Mode, State};
+use crate::run::Mode;
 use crate::tui::app::{App, Input};
 use crate::tui::fixture::{self, Story, moments, person};
 use crate::tui::panes::{Scene, World};
 use crate::tui::{Boot, Depth, Theme, screen};
 
-fn drawn(story: &Story, boot: &Boot, keys: &[KeyCode], size: (u16, u16), theme: &str, depth: Depth) -> Buffer {
+fn drawn(
+    story: &Story,
+    boot: &Boot,
+    keys: &[KeyCode],
+    size: (u16, u16),
+    theme: &str,
+    depth: Depth,
+) -> Buffer {
     let theme = Theme::load(theme, depth).expect("it ships");
     let faults = fixture::faults();
     let world = World {
@@ -64,7 +71,10 @@ const SIZES: [(u16, u16); 4] = [(80, 24), (120, 40), (140, 32), (200, 60)];
 fn the_overview_while_all_is_well() {
     let story = moments::mid_import();
     for size in SIZES {
-        insta::assert_snapshot!(format!("overview-import-{}x{}", size.0, size.1), text(&dark(&story, &[], size)));
+        insta::assert_snapshot!(
+            format!("overview-import-{}x{}", size.0, size.1),
+            text(&dark(&story, &[], size))
+        );
     }
 }
 
@@ -72,7 +82,10 @@ fn the_overview_while_all_is_well() {
 fn the_overview_while_an_alert_fires() {
     let story = moments::alert();
     for size in SIZES {
-        insta::assert_snapshot!(format!("overview-alert-{}x{}", size.0, size.1), text(&dark(&story, &[], size)));
+        insta::assert_snapshot!(
+            format!("overview-alert-{}x{}", size.0, size.1),
+            text(&dark(&story, &[], size))
+        );
     }
 }
 
@@ -110,7 +123,9 @@ fn every_pane_by_its_number() {
 #[test]
 fn dialogs_stand_in_the_middle() {
     let rehearsal = moments::importing(Mode::Rehearsal);
-    for (key, name) in [('?', "help"), (':', "palette"), ('R', "countdown"), ('n', "note"), ('w', "seat"), ('!', "faults")] {
+    for (key, name) in
+        [('?', "help"), (':', "palette"), ('R', "countdown"), ('n', "note"), ('w', "seat"), ('!', "faults")]
+    {
         let buf = dark(&rehearsal, &[KeyCode::Char(key)], (80, 24));
         insta::assert_snapshot!(format!("dialog-{name}"), text(&buf));
     }
@@ -121,7 +136,7 @@ fn dialogs_stand_in_the_middle() {
 
 #[test]
 fn the_first_frame_shows_the_start() {
-    let nothing = Story { state: State::default(), live: Live::default(), now: fixture::at(8, 30, 0) };
+    let nothing = moments::named("empty").expect("it is one");
     for (boot, name) in [(fixture::boot(), "boot"), (Boot::default(), "empty")] {
         let buf = drawn(&nothing, &boot, &[], (80, 24), "dark", Depth::True);
         insta::assert_snapshot!(name, text(&buf));

@@ -88,10 +88,8 @@ impl Rig {
     }
 
     pub(super) fn sized(story: Story, role: Role, (width, height): (u16, u16)) -> Self {
-        let glass = Glass {
-            inner: Arc::new(Mutex::new(TestBackend::new(width, height))),
-            frames: Arc::default(),
-        };
+        let glass =
+            Glass { inner: Arc::new(Mutex::new(TestBackend::new(width, height))), frames: Arc::default() };
         let (keys, typed) = mpsc::unbounded_channel();
         let (state, states) = watch::channel(Arc::new(story.state.clone()));
         let (live, lives) = watch::channel(Arc::new(story.live.clone()));
@@ -143,7 +141,12 @@ impl Rig {
                     match decide(&self.story.state, &by, command) {
                         Ok(events) => {
                             for event in events {
-                                let record = Record { seq: self.story.state.seq + 1, at: self.story.now, by: by.clone(), event };
+                                let record = Record {
+                                    seq: self.story.state.seq + 1,
+                                    at: self.story.now,
+                                    by: by.clone(),
+                                    event,
+                                };
                                 self.story.state.apply(Arc::new(record));
                             }
                             self.publish();

@@ -52,7 +52,7 @@ impl<'a> Judged<'a> {
         }
         let role = match self.verdict {
             Verdict::CannotTell { why: Blind::Stale | Blind::TooFew } => Role::Muted,
-            verdict => match self.role_of(verdict) {
+            verdict => match Self::role_of(verdict) {
                 Role::Ok => Role::Text,
                 role => role,
             },
@@ -62,7 +62,8 @@ impl<'a> Judged<'a> {
 
     /// The number in words, or a dash.
     pub fn figure(&self) -> (String, Role) {
-        self.value().map_or_else(|| ("—".into(), Role::Unknown), |(value, role)| (figure(self.metric, value), role))
+        self.value()
+            .map_or_else(|| ("—".into(), Role::Unknown), |(value, role)| (figure(self.metric, value), role))
     }
 
     /// How many observations it stands on.
@@ -75,7 +76,7 @@ impl<'a> Judged<'a> {
 
     /// Its sign, its word and their role.
     pub fn sign(&self) -> (&'static str, &'static str, Role) {
-        let role = self.role_of(self.verdict);
+        let role = Self::role_of(self.verdict);
         match self.verdict {
             Verdict::Ok if self.firing => ("▲", "recovering", Role::Warn),
             Verdict::Ok => ("●", "OK", role),
@@ -95,7 +96,7 @@ impl<'a> Judged<'a> {
         }
     }
 
-    const fn role_of(&self, verdict: Verdict) -> Role {
+    const fn role_of(verdict: Verdict) -> Role {
         match verdict {
             Verdict::Ok => Role::Ok,
             Verdict::Warn => Role::Warn,
