@@ -3,10 +3,11 @@
 //! whole application.
 
 use std::io;
+use std::task::Poll;
 
 use color_eyre::eyre::WrapErr;
 use crossterm::event::Event as Term;
-use futures_util::{FutureExt, Stream, StreamExt};
+use futures_util::{Stream, StreamExt};
 use ratatui::Terminal;
 use ratatui::backend::Backend;
 use tokio::sync::mpsc::error::TrySendError;
@@ -18,7 +19,7 @@ use super::{Feed, Notice, Options, Order, screen};
 
 /// What streams in is drawn no oftener than this.
 const FRAME: Duration = Duration::from_millis(16);
-/// How often the clock on the screen moves: by the second, or smoothly where a rehearsal's clock runs.
+/// How often the clock on the screen moves: by the second, or smoothly where a rehearsal's clock races.
 const SECOND: Duration = Duration::from_secs(1);
 const PACED: Duration = Duration::from_millis(250);
 
@@ -47,7 +48,7 @@ where
 {
     let mut app = App::new(feed.seat.clone());
     let mut ears = Ears::default();
-    let tick = if feed.clock.pace().is_some() { PACED } else { SECOND };
+    let tick = if feed.clock.pace().is_some_and(|pace| pace.speed > 2.0) { PACED } else { SECOND };
     let mut stop = std::pin::pin!(stop);
     let mut next_tick = Instant::now() + tick;
     let mut last_draw = paint(terminal, &mut app, &feed, &options)?;
@@ -76,7 +77,7 @@ where
             Wake::Term(Some(Ok(term))) => {
                 take(&mut app, Input::Term(term), &feed, &options);
                 // A paste, or a key held down, is many events: one frame for all that are here.
-                while let Some(Some(Ok(term))) = input.next().now_or_never() {
+                while let Poll::Ready(Some(Ok(term))) = here(&mut input).await {
                     if app.is_leaving() {
                         break;
                     }
@@ -116,6 +117,12 @@ where
         }
     }
     Ok(())
+}
+
+/// What is here already, asked with the task's own waker: `crossterm::event::EventStream` wakes whoever asked last, and one
+/// who asked in passing (`now_or_never`) would be woken in vain while the loop sleeps on.
+async fn here<S: Stream + Unpin>(input: &mut S) -> Poll<Option<S::Item>> {
+    std::future::poll_fn(|context| Poll::Ready(input.poll_next_unpin(context))).await
 }
 
 /// Which channels still have a sender; a closed one would wake the loop for ever.

@@ -1,9 +1,13 @@
 //! A whole application on a screen of cells: scripted keys in, a store that decides as the real one does, orders out.
 
+use std::collections::VecDeque;
 use std::io;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
 
 use crossterm::event::{Event as Term, KeyCode, KeyEvent, KeyModifiers};
+use futures_util::Stream;
 use ratatui::Terminal;
 use ratatui::backend::{Backend, ClearType, TestBackend, WindowSize};
 use ratatui::buffer::Cell;
@@ -67,10 +71,38 @@ impl Backend for Glass {
     }
 }
 
+/// Keys as `crossterm::event::EventStream` hands them out: whoever asked first while nothing was there is woken, and nobody
+/// who asked after.
+#[derive(Debug, Clone, Default)]
+struct Keys(Arc<Mutex<(VecDeque<Term>, Option<Waker>)>>);
+
+impl Keys {
+    fn push(&self, key: Term) {
+        let mut inner = self.0.lock().expect("no test panics inside");
+        inner.0.push_back(key);
+        if let Some(waker) = inner.1.take() {
+            waker.wake();
+        }
+    }
+}
+
+impl Stream for Keys {
+    type Item = io::Result<Term>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut inner = self.0.lock().expect("no test panics inside");
+        if let Some(key) = inner.0.pop_front() {
+            return Poll::Ready(Some(Ok(key)));
+        }
+        inner.1.get_or_insert_with(|| context.waker().clone());
+        Poll::Pending
+    }
+}
+
 /// The application, and everything at its other end.
 pub(super) struct Rig {
     glass: Glass,
-    keys: mpsc::UnboundedSender<Term>,
+    keys: Keys,
     pub(super) story: Story,
     state: Option<watch::Sender<Arc<State>>>,
     _live: watch::Sender<Arc<Live>>,
@@ -90,7 +122,7 @@ impl Rig {
     pub(super) fn sized(story: Story, role: Role, (width, height): (u16, u16)) -> Self {
         let glass =
             Glass { inner: Arc::new(Mutex::new(TestBackend::new(width, height))), frames: Arc::default() };
-        let (keys, typed) = mpsc::unbounded_channel();
+        let keys = Keys::default();
         let (state, states) = watch::channel(Arc::new(story.state.clone()));
         let (live, lives) = watch::channel(Arc::new(story.live.clone()));
         let (boot, boots) = watch::channel(Boot::default());
@@ -110,9 +142,7 @@ impl Rig {
         };
         let theme = Theme::load("dark", Depth::True).expect("it ships");
         let options = Options { theme, mouse: Mouse::Off, faults: fixture::faults() };
-        let input = Box::pin(futures_util::stream::unfold(typed, |mut typed| async move {
-            typed.recv().await.map(|event| (Ok(event), typed))
-        }));
+        let input = keys.clone();
         let mut terminal = Terminal::new(glass.clone()).expect("cells");
         let task = tokio::spawn(async move {
             event_loop::drive(&mut terminal, input, std::future::pending(), feed, options).await
@@ -186,12 +216,12 @@ impl Rig {
                 '↓' => KeyCode::Down,
                 letter => KeyCode::Char(letter),
             };
-            self.keys.send(Term::Key(KeyEvent::new(code, KeyModifiers::NONE))).expect("it listens");
+            self.keys.push(Term::Key(KeyEvent::new(code, KeyModifiers::NONE)));
         }
     }
 
     pub(super) fn paste(&self, text: &str) {
-        self.keys.send(Term::Paste(text.into())).expect("it listens");
+        self.keys.push(Term::Paste(text.into()));
     }
 
     /// Types as a person does: each key after what came of the one before has been read.
