@@ -13,3 +13,4 @@ pub mod clock;
 pub mod plan;
 pub mod run;
 pub mod store;
+pub mod workers;
