@@ -121,10 +121,10 @@ SELECT 'index ' || w.name || ' is free, or ours already' AS name,
 FROM wanted w LEFT JOIN live l USING (name)
 ORDER BY w.name;
 
--- What carries a name of ours without a record of an earlier run of 001 is somebody else's, whatever its shape: the
+-- What carries a name of ours while no run of 001 is on record (its journal stands from the first change until the rollback)
 -- rollback would drop it.
 WITH recorded AS (
-  SELECT to_regclass('gonogo_backup.catalogue_before') IS NOT NULL AS found
+  SELECT to_regclass('gonogo_backup.contact_sync_journal') IS NOT NULL AS found
 ), taken AS (
   SELECT a.attname::text AS name FROM pg_catalog.pg_attribute a
   WHERE a.attrelid = to_regclass('public.contacts') AND NOT a.attisdropped AND a.attname = ANY (ARRAY[
@@ -337,7 +337,7 @@ WITH live (kind, name, definition) AS (
   FROM (SELECT * FROM gonogo_backup.catalogue_before WHERE migration = '001' AND kind <> 'rows') AS b
   FULL JOIN live l ON l.kind = b.kind AND l.name = b.name
 )
-SELECT c.kind || 's of contacts are as before 001' AS name,
+SELECT 'every ' || c.kind || ' of contacts is as before 001' AS name,
        bool_and(c.was IS NOT DISTINCT FROM c.now) AS ok,
        coalesce(string_agg(c.name || ': was ' || coalesce(c.was, 'absent') || ', is ' || coalesce(c.now, 'absent'), '; ' ORDER BY c.name)
                   FILTER (WHERE c.was IS DISTINCT FROM c.now),

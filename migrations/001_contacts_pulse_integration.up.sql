@@ -61,6 +61,23 @@ FROM (
 ) AS was
 WHERE NOT EXISTS (SELECT FROM gonogo_backup.catalogue_before b WHERE b.migration = '001');
 
+-- The sync overwrites name, email, phone and notes of contacts that were there before, so the columns alone are no way
+-- back. This keeps, per contact, what each column held before the sync first touched it and what the sync last wrote:
+-- the rollback can then undo the sync and leave alone what a person has changed since.
+CREATE TABLE IF NOT EXISTS gonogo_backup.contact_sync_journal (
+  contact_id uuid PRIMARY KEY,
+  action     text NOT NULL CHECK (action IN ('inserted', 'updated')),
+  before     jsonb,
+  written    jsonb NOT NULL,
+  edited     boolean NOT NULL DEFAULT false,
+  first_at   timestamptz NOT NULL DEFAULT now(),
+  last_at    timestamptz NOT NULL DEFAULT now()
+);
+
+ALTER TABLE gonogo_backup.contact_sync_journal ENABLE ROW LEVEL SECURITY;
+
+REVOKE ALL ON gonogo_backup.contact_sync_journal FROM PUBLIC;
+
 -- DROP CONSTRAINT IF EXISTS before each ADD makes the statement repeatable: ADD CONSTRAINT knows no IF NOT EXISTS, and one
 -- ALTER is atomic, so a check that stood before the second run stands at every moment of it.
 -- The allowed values are those that Pulse sends, all of them.
@@ -105,23 +122,6 @@ ALTER TABLE public.contacts VALIDATE CONSTRAINT contacts_total_interactions_chec
 ALTER TABLE public.contacts VALIDATE CONSTRAINT contacts_preferred_channel_check;
 ALTER TABLE public.contacts VALIDATE CONSTRAINT contacts_communication_frequency_check;
 ALTER TABLE public.contacts VALIDATE CONSTRAINT contacts_pulse_sync_status_check;
-
--- The sync overwrites name, email, phone and notes of contacts that were there before, so the columns alone are no way
--- back. This keeps, per contact, what each column held before the sync first touched it and what the sync last wrote:
--- the rollback can then undo the sync and leave alone what a person has changed since.
-CREATE TABLE IF NOT EXISTS gonogo_backup.contact_sync_journal (
-  contact_id uuid PRIMARY KEY,
-  action     text NOT NULL CHECK (action IN ('inserted', 'updated')),
-  before     jsonb,
-  written    jsonb NOT NULL,
-  edited     boolean NOT NULL DEFAULT false,
-  first_at   timestamptz NOT NULL DEFAULT now(),
-  last_at    timestamptz NOT NULL DEFAULT now()
-);
-
-ALTER TABLE gonogo_backup.contact_sync_journal ENABLE ROW LEVEL SECURITY;
-
-REVOKE ALL ON gonogo_backup.contact_sync_journal FROM PUBLIC;
 
 -- The time zone is pinned because timestamps are compared as JSON text; the definer's rights because the application's
 -- roles may not look into the private schema.
