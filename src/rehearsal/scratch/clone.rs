@@ -115,7 +115,7 @@ impl Source {
         let password = decoded(url.password().unwrap_or_default());
         let host = format!("{}{}", url.host_str().unwrap_or("localhost"), url.path());
         // Only a URL without a host refuses this, and such a URL has no password.
-        drop(url.set_password(None));
+        url.set_password(None).unwrap_or_default();
         Ok(Self {
             url: database_url.clone(),
             without_password: url.to_string(),
