@@ -10,4 +10,6 @@
 //! ```
 
 pub mod clock;
+pub mod plan;
 pub mod rehearsal;
+pub mod run;
