@@ -44,7 +44,9 @@ async fn a_seeded_database_survives_a_stop() {
     let cents = "SELECT (sum(total_lifetime_giving) * 100)::bigint FROM contacts";
     assert_eq!(count(&scratch, "crm", cents).await, seeded.giving_cents);
     assert!(count(&scratch, "crm", "SELECT count(*) FROM contacts WHERE email = ''").await > 10);
-    assert!(count(&scratch, "crm", "SELECT count(*) FROM contacts WHERE notes LIKE '%\"call back\"%'").await > 10);
+    assert!(
+        count(&scratch, "crm", "SELECT count(*) FROM contacts WHERE notes LIKE '%\"call back\"%'").await > 10
+    );
     assert!(count(&scratch, "crm", "SELECT count(*) FROM organization_contacts").await > 1_000);
     // Case beyond ASCII counts when addresses and names are compared.
     assert_eq!(count(&scratch, "crm", "SELECT (lower('É') = 'é')::int::bigint").await, 1);
@@ -67,7 +69,9 @@ async fn only_the_password_opens_it() {
     let wrong = format!("postgres://postgres:guess@127.0.0.1:{}/postgres", scratch.port());
     let refused = <sqlx::PgConnection as sqlx::Connection>::connect(&wrong).await.unwrap_err();
     assert_eq!(refused.as_database_error().unwrap().code().unwrap(), "28P01");
-    assert!(!format!("{scratch:?}").contains(scratch.url("x").expose_secret().split([':', '@']).nth(2).unwrap()));
+    assert!(
+        !format!("{scratch:?}").contains(scratch.url("x").expose_secret().split([':', '@']).nth(2).unwrap())
+    );
 }
 
 /// Not a test of its own: the process that [`the_server_ends_with_a_killed_owner_and_its_data_go_on`] kills.

@@ -62,8 +62,8 @@ pub struct Seeded {
 }
 
 const SYLLABLES: [&str; 24] = [
-    "ba", "den", "fi", "gor", "hal", "jo", "kem", "lu", "mi", "nor", "pa", "quin", "ro", "sel", "tam", "ul", "ven", "wix",
-    "yar", "zo", "bri", "cla", "dro", "ste",
+    "ba", "den", "fi", "gor", "hal", "jo", "kem", "lu", "mi", "nor", "pa", "quin", "ro", "sel", "tam", "ul",
+    "ven", "wix", "yar", "zo", "bri", "cla", "dro", "ste",
 ];
 const FAR_SYLLABLES: [&str; 8] = ["ñi", "ør", "žo", "łu", "éa", "ßen", "ひな", "李"];
 const STAGES: [&str; 5] = ["Prospect", "First-Time Donor", "Repeat Donor", "Major Donor", "Lapsed"];
@@ -130,7 +130,8 @@ pub fn person(seed: u64, index: u32) -> Person {
     } else {
         dice.word(2 + index % 2, far)
     };
-    let ascii = |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
+    let ascii =
+        |name: &str| name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_lowercase();
     // The number keeps addresses apart where syllables meet again.
     let email = format!("{}.{}.{index}@example.org", ascii(&first_name), ascii(&last_name));
     Person {
@@ -140,7 +141,11 @@ pub fn person(seed: u64, index: u32) -> Person {
         last_name,
         email,
         phone: format!("+1 {:03} 555 {:04}", 200 + dice.below(700), dice.below(10_000)),
-        company: format!("{} {}", dice.word(2, false), dice.pick(&["Works", "Foundation", "& Daughters", "Trust"])),
+        company: format!(
+            "{} {}",
+            dice.word(2, false),
+            dice.pick(&["Works", "Foundation", "& Daughters", "Trust"])
+        ),
     }
 }
 
@@ -196,10 +201,17 @@ pub fn contact(seed: u64, index: u32) -> Contact {
 }
 
 fn capitalised(email: &str) -> String {
-    email.split('.').map(|part| {
-        let mut letters = part.chars();
-        letters.next().map(|first| first.to_uppercase().chain(letters).collect::<String>()).unwrap_or_default()
-    }).collect::<Vec<_>>().join(".")
+    email
+        .split('.')
+        .map(|part| {
+            let mut letters = part.chars();
+            letters
+                .next()
+                .map(|first| first.to_uppercase().chain(letters).collect::<String>())
+                .unwrap_or_default()
+        })
+        .collect::<Vec<_>>()
+        .join(".")
 }
 
 /// Fills `contacts`, and organizations that refer to them, in one transaction: all of it is there, or nothing.
@@ -223,13 +235,16 @@ pub async fn seed(
         }
     }
     let contacts = copy.finish().await?;
-    let organizations = sqlx::query(ORGANIZATIONS).bind(now).execute(&mut *transaction).await?.rows_affected();
+    let organizations =
+        sqlx::query(ORGANIZATIONS).bind(now).execute(&mut *transaction).await?.rows_affected();
     sqlx::query(MEMBERS).bind(now).execute(&mut *transaction).await?;
     transaction.commit().await?;
     // Statistics: the forecast of the migration reads them.
-    sqlx::raw_sql("ANALYZE public.contacts; ANALYZE public.organizations; ANALYZE public.organization_contacts")
-        .execute(connection)
-        .await?;
+    sqlx::raw_sql(
+        "ANALYZE public.contacts; ANALYZE public.organizations; ANALYZE public.organization_contacts",
+    )
+    .execute(connection)
+    .await?;
     Ok(Seeded { contacts, organizations, giving_cents })
 }
 
@@ -336,7 +351,8 @@ mod tests {
     #[test]
     fn the_awkward_ones_are_among_them() {
         let contacts: Vec<Contact> = (0..3_000).map(|index| contact(1, index)).collect();
-        let some = |wanted: &dyn Fn(&Contact) -> bool| contacts.iter().filter(|contact| wanted(contact)).count();
+        let some =
+            |wanted: &dyn Fn(&Contact) -> bool| contacts.iter().filter(|contact| wanted(contact)).count();
         assert!(some(&|c| c.email.is_none()) > 50);
         assert!(some(&|c| c.email.as_deref() == Some("")) > 10);
         assert!(some(&|c| !c.person.name.is_ascii()) > 100);

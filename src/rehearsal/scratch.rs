@@ -52,7 +52,9 @@ pub enum ScratchError {
         looked_in: String,
     },
     /// Root, and nobody else to run the server.
-    #[error("PostgreSQL does not run as root, and /etc/passwd has no account postgres or nobody; run gonogo as another user")]
+    #[error(
+        "PostgreSQL does not run as root, and /etc/passwd has no account postgres or nobody; run gonogo as another user"
+    )]
     NoAccount,
     /// The directory cannot be used.
     #[error("cannot use {path} for the scratch PostgreSQL: {source}; nothing was started")]
@@ -152,7 +154,11 @@ impl Scratch {
         };
         let found = fs::read_to_string(data.join("PG_VERSION")).map_err(io)?;
         if found.trim() != binaries.major().to_string() {
-            return Err(ScratchError::OtherVersion { dir, found: found.trim().into(), wanted: binaries.major() });
+            return Err(ScratchError::OtherVersion {
+                dir,
+                found: found.trim().into(),
+                wanted: binaries.major(),
+            });
         }
 
         let mut scratch = Self { dir, port: 0, password, binaries, account, server: Server::Adopted };
@@ -270,7 +276,8 @@ impl Scratch {
         let mut last = String::new();
         // Another program may take the free port between the look and the use.
         for _ in 0..3 {
-            self.port = free_port().map_err(|source| ScratchError::Directory { path: self.dir.clone(), source })?;
+            self.port =
+                free_port().map_err(|source| ScratchError::Directory { path: self.dir.clone(), source })?;
             let mut child = self.spawn()?;
             let lifeline = child.stdin.take();
             self.server = Server::Started { child, lifeline };
@@ -367,7 +374,11 @@ impl Drop for Scratch {
     }
 }
 
-async fn make_cluster(binaries: &Binaries, account: Account, dir: &Path) -> Result<SecretString, ScratchError> {
+async fn make_cluster(
+    binaries: &Binaries,
+    account: Account,
+    dir: &Path,
+) -> Result<SecretString, ScratchError> {
     let io = |source| ScratchError::Directory { path: dir.to_path_buf(), source };
     let data = dir.join("data");
     // Left by a run that was stopped before it had a cluster.
@@ -378,14 +389,22 @@ async fn make_cluster(binaries: &Binaries, account: Account, dir: &Path) -> Resu
     let password = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
     let unproven = dir.join("password.new");
     drop(fs::remove_file(&unproven));
-    let mut file = fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&unproven).map_err(io)?;
+    let mut file =
+        fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(&unproven).map_err(io)?;
     file.write_all(password.as_bytes()).and_then(|()| account.give(&unproven)).map_err(io)?;
 
     let mut initdb = account.command(&binaries.program("initdb"), dir);
     // Only Linux is sure to have a locale that knows case beyond ASCII under this name.
     let locale = if cfg!(target_os = "linux") { "C.UTF-8" } else { "en_US.UTF-8" };
     initdb
-        .args(["--username", USER, "--auth=scram-sha-256", "--encoding=UTF8", "--no-sync", "--no-instructions"])
+        .args([
+            "--username",
+            USER,
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            "--no-sync",
+            "--no-instructions",
+        ])
         .arg(format!("--locale={locale}"))
         .arg(format!("--pwfile={}", unproven.display()))
         .arg("--pgdata")
@@ -426,11 +445,7 @@ fn is_alive(pid: &str) -> bool {
         return fs::read_to_string(format!("/proc/{pid}/stat"))
             .is_ok_and(|stat| !stat.rsplit(") ").next().is_some_and(|rest| rest.starts_with('Z')));
     }
-    Command::new("kill")
-        .args(["-0", pid])
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success())
+    Command::new("kill").args(["-0", pid]).stderr(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
 fn quoted(name: &str) -> String {

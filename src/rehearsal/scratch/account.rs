@@ -53,9 +53,10 @@ impl Account {
 
     fn can_reach(self, dir: &Path) -> bool {
         let Self::Other { uid, .. } = self else { return true };
-        dir.ancestors().skip(1).filter_map(|parent| fs::metadata(parent).ok()).all(|parent| {
-            parent.mode() & 0o001 != 0 || (parent.uid() == uid && parent.mode() & 0o100 != 0)
-        })
+        dir.ancestors()
+            .skip(1)
+            .filter_map(|parent| fs::metadata(parent).ok())
+            .all(|parent| parent.mode() & 0o001 != 0 || (parent.uid() == uid && parent.mode() & 0o100 != 0))
     }
 
     fn prepare(self, dir: &Path) -> std::io::Result<()> {
@@ -106,9 +107,10 @@ impl Account {
 
 fn unprivileged(passwd: &str) -> Option<Account> {
     ["postgres", "_postgres", "nobody"].iter().find_map(|wanted| {
-        let mut fields = passwd.lines().map(|line| line.split(':')).find_map(|mut fields| {
-            (fields.next() == Some(wanted)).then_some(fields)
-        })?;
+        let mut fields = passwd
+            .lines()
+            .map(|line| line.split(':'))
+            .find_map(|mut fields| (fields.next() == Some(wanted)).then_some(fields))?;
         let uid = fields.nth(1)?.parse().ok()?;
         let gid = fields.next()?.parse().ok()?;
         (uid != 0).then_some(Account::Other { uid, gid })

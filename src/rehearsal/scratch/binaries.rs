@@ -21,12 +21,14 @@ impl Binaries {
     pub fn find() -> Result<Self, ScratchError> {
         if let Some(named) = std::env::var_os(OVERRIDE) {
             let dir = PathBuf::from(named);
-            return Self::in_dir(&dir).ok_or(ScratchError::NoBinaries { looked_in: dir.display().to_string() });
+            return Self::in_dir(&dir)
+                .ok_or(ScratchError::NoBinaries { looked_in: dir.display().to_string() });
         }
         let candidates: Vec<PathBuf> =
             in_path().into_iter().chain(of_pg_config()).chain(packaged(&package_roots())).collect();
         candidates.iter().find_map(|dir| Self::in_dir(dir)).ok_or_else(|| ScratchError::NoBinaries {
-            looked_in: "PATH, pg_config --bindir, /usr/lib/postgresql, /usr/pgsql-*, Homebrew, Postgres.app".into(),
+            looked_in: "PATH, pg_config --bindir, /usr/lib/postgresql, /usr/pgsql-*, Homebrew, Postgres.app"
+                .into(),
         })
     }
 
@@ -72,7 +74,8 @@ fn parse_major(line: &str) -> Option<u32> {
 }
 
 fn output_line(program: &Path, argument: &str) -> Option<String> {
-    let output = Command::new(program).arg(argument).output().ok().filter(|output| output.status.success())?;
+    let output =
+        Command::new(program).arg(argument).output().ok().filter(|output| output.status.success())?;
     String::from_utf8(output.stdout).ok()?.lines().next().map(str::to_owned)
 }
 
@@ -85,10 +88,16 @@ fn of_pg_config() -> Option<PathBuf> {
 }
 
 fn package_roots() -> Vec<PathBuf> {
-    ["/usr/lib/postgresql", "/usr", "/opt/homebrew/opt", "/usr/local/opt", "/Applications/Postgres.app/Contents/Versions"]
-        .iter()
-        .map(PathBuf::from)
-        .collect()
+    [
+        "/usr/lib/postgresql",
+        "/usr",
+        "/opt/homebrew/opt",
+        "/usr/local/opt",
+        "/Applications/Postgres.app/Contents/Versions",
+    ]
+    .iter()
+    .map(PathBuf::from)
+    .collect()
 }
 
 /// Directories such as `/usr/lib/postgresql/17/bin`, `/usr/pgsql-16/bin` or `/opt/homebrew/opt/postgresql@16/bin`.

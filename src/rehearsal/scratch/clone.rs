@@ -35,7 +35,8 @@ impl Scratch {
         let source = Source::parse(database_url)?;
         let (server_major, roles) = source.look().await?;
         let pg_dump = self.client("pg_dump");
-        let dump_major = major_version(&pg_dump).ok_or_else(|| source.error("pg_dump is not installed here"))?;
+        let dump_major =
+            major_version(&pg_dump).ok_or_else(|| source.error("pg_dump is not installed here"))?;
         if dump_major < server_major {
             return Err(source.error(format!(
                 "it runs PostgreSQL {server_major}, and pg_dump here is of {dump_major}, which refuses a newer server; install \
@@ -46,11 +47,18 @@ impl Scratch {
         self.make_roles(database, &roles).await?;
 
         let mut dump = Command::new(&pg_dump);
-        dump.args(["--schema-only", "--schema=public", "--clean", "--if-exists", "--no-owner", "--lock-wait-timeout=5s"])
-            .arg(format!("--dbname={}", source.without_password))
-            .env("PGPASSWORD", source.password.expose_secret())
-            .env("PGAPPNAME", "gonogo rehearse")
-            .env("PGCONNECT_TIMEOUT", "10");
+        dump.args([
+            "--schema-only",
+            "--schema=public",
+            "--clean",
+            "--if-exists",
+            "--no-owner",
+            "--lock-wait-timeout=5s",
+        ])
+        .arg(format!("--dbname={}", source.without_password))
+        .env("PGPASSWORD", source.password.expose_secret())
+        .env("PGAPPNAME", "gonogo rehearse")
+        .env("PGCONNECT_TIMEOUT", "10");
         let dumped = blocking(move || run(&mut dump)).await?.map_err(|error| source.error(error))?;
 
         let mut psql = Command::new(self.client("psql"));
@@ -105,7 +113,8 @@ struct Source {
 
 impl Source {
     fn parse(database_url: &SecretString) -> Result<Self, ScratchError> {
-        let unreadable = |reason: String| ScratchError::Source { host: "the given DATABASE_URL".into(), reason };
+        let unreadable =
+            |reason: String| ScratchError::Source { host: "the given DATABASE_URL".into(), reason };
         // The parser's message names the fault, not the text.
         let mut url =
             Url::parse(database_url.expose_secret()).map_err(|fault| unreadable(fault.to_string()))?;
@@ -135,9 +144,11 @@ impl Source {
             let version: i32 = sqlx::query_scalar("SELECT current_setting('server_version_num')::int")
                 .fetch_one(&mut connection)
                 .await?;
-            let roles = sqlx::query_as("SELECT rolname::text, rolbypassrls FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1")
-                .fetch_all(&mut connection)
-                .await?;
+            let roles = sqlx::query_as(
+                "SELECT rolname::text, rolbypassrls FROM pg_roles WHERE rolname !~ '^pg_' ORDER BY 1",
+            )
+            .fetch_all(&mut connection)
+            .await?;
             connection.close().await?;
             Ok::<_, sqlx::Error>((version, roles))
         };
@@ -149,7 +160,10 @@ impl Source {
 
 fn decoded(text: &str) -> String {
     let escaped = format!("x={}", text.replace('+', "%2B"));
-    url::form_urlencoded::parse(escaped.as_bytes()).next().map(|(_, value)| value.into_owned()).unwrap_or_default()
+    url::form_urlencoded::parse(escaped.as_bytes())
+        .next()
+        .map(|(_, value)| value.into_owned())
+        .unwrap_or_default()
 }
 
 fn load(psql: &mut Command, script: &[u8]) -> Result<(), ScratchError> {
