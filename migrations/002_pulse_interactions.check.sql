@@ -78,7 +78,7 @@ SELECT 'public.pulse_contact_interactions is free, or ours already' AS name,
 SELECT 'the names of the views are free, or views' AS name,
        NOT EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.relnamespace = 'public'::regnamespace AND c.relkind <> 'v'
                    AND c.relname IN ('pulse_recent_interactions', 'pulse_high_value_interactions')) AS ok,
-       coalesce((SELECT string_agg(c.relname || ' is of kind ' || c.relkind, ', ' ORDER BY c.relname) FROM pg_catalog.pg_class c
+       coalesce((SELECT string_agg(c.relname || ' is of kind ' || c.relkind::text, ', ' ORDER BY c.relname) FROM pg_catalog.pg_class c
                  WHERE c.relnamespace = 'public'::regnamespace AND c.relname IN ('pulse_recent_interactions', 'pulse_high_value_interactions')), 'free') AS detail;
 
 -- gonogo: after

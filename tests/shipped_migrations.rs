@@ -115,7 +115,7 @@ async fn catalogue(database: &mut PgConnection) -> BTreeMap<String, String> {
         FROM pg_index JOIN pg_class c ON c.oid = indrelid AND c.relnamespace = 'public'::regnamespace
         UNION ALL SELECT 'constraint ' || conrelid::regclass || ' ' || conname, convalidated || ' ' || pg_get_constraintdef(oid)
         FROM pg_constraint WHERE connamespace = 'public'::regnamespace
-        UNION ALL SELECT 'trigger ' || tgrelid::regclass || ' ' || tgname, tgenabled || ' ' || pg_get_triggerdef(t.oid)
+        UNION ALL SELECT 'trigger ' || tgrelid::regclass || ' ' || tgname, tgenabled::text || ' ' || pg_get_triggerdef(t.oid)
         FROM pg_trigger t JOIN pg_class c ON c.oid = tgrelid AND c.relnamespace = 'public'::regnamespace WHERE NOT tgisinternal
         UNION ALL SELECT 'policy ' || polrelid::regclass || ' ' || polname,
                concat_ws(' ', polcmd, polroles, pg_get_expr(polqual, polrelid), pg_get_expr(polwithcheck, polrelid))
@@ -128,7 +128,7 @@ async fn catalogue(database: &mut PgConnection) -> BTreeMap<String, String> {
 }
 
 /// A digest of each column of `contacts` named, over all rows.
-async fn fingerprint(database: &mut PgConnection, columns: &[String]) -> Vec<(String, String)> {
+async fn fingerprint(database: &mut PgConnection, columns: &[String]) -> BTreeMap<String, String> {
     let mut sql = String::new();
     for column in columns {
         let union = if sql.is_empty() { "" } else { " UNION ALL " };
@@ -139,7 +139,12 @@ async fn fingerprint(database: &mut PgConnection, columns: &[String]) -> Vec<(St
         )
         .unwrap();
     }
-    sqlx::query_as(AssertSqlSafe(sql)).fetch_all(database).await.unwrap()
+    sqlx::query_as::<_, (String, String)>(AssertSqlSafe(sql))
+        .fetch_all(database)
+        .await
+        .unwrap()
+        .into_iter()
+        .collect()
 }
 
 async fn columns(database: &mut PgConnection) -> Vec<String> {
@@ -486,7 +491,7 @@ async fn checks_notice_what_has_the_right_name_and_another_shape() {
             "DROP POLICY entity_mappings_as_contact ON entity_mappings",
             "row-level security on entity_mappings",
         ),
-        (2, "ALTER TABLE entity_mappings ALTER logos_id TYPE text", "column logos_id"),
+        (2, "ALTER TABLE entity_mappings ALTER pulse_id TYPE varchar(20)", "column pulse_id"),
     ];
     for (number, breakage, complaint) in broken {
         let mut undone = database.begin().await.unwrap();
