@@ -13,3 +13,4 @@ pub mod clock;
 pub mod plan;
 pub mod rehearsal;
 pub mod run;
+pub mod store;
