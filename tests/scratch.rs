@@ -1,5 +1,10 @@
 //! The scratch server on real processes: fast to start, ends with its owner, keeps its data.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of a test fails as a test does: at once, and where it stands"
+)]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};

@@ -1,6 +1,7 @@
 //! Whose the cluster is. PostgreSQL refuses to run as root, so there an unprivileged account of this machine owns the data
 //! directory and runs the server; everywhere else that is the user who runs gonogo.
 
+use std::fmt::Write;
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
@@ -44,8 +45,11 @@ impl Account {
             wanted
         } else {
             let digest = Sha256::digest(wanted.as_os_str().as_encoded_bytes());
-            let short: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-            std::env::temp_dir().join(format!("gonogo-postgres-{short}"))
+            let mut name = String::from("gonogo-postgres-");
+            for byte in digest.iter().take(8) {
+                write!(name, "{byte:02x}").expect("a String takes all that is written to it");
+            }
+            std::env::temp_dir().join(name)
         };
         self.prepare(&dir).map_err(|source| ScratchError::Directory { path: dir.clone(), source })?;
         Ok(dir)
