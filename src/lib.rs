@@ -11,6 +11,7 @@
 
 pub mod clock;
 pub mod plan;
+pub mod rehearsal;
 pub mod run;
 pub mod store;
 pub mod workers;
