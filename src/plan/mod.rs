@@ -6,6 +6,7 @@
 pub mod checklist;
 pub mod ladder;
 pub mod metric;
+pub mod problem;
 pub mod role;
 
 use chrono::NaiveDate;
@@ -17,6 +18,7 @@ pub use checklist::{
 };
 pub use ladder::{Rung, RungKind, Stage};
 pub use metric::{Better, Metric, MetricId, Severity, Unit};
+pub use problem::Problem;
 pub use role::Role;
 
 /// One deployment's plan.
