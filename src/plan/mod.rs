@@ -4,6 +4,7 @@
 //! that acts, draws, stores or waits may enter (a test holds that line).
 
 pub mod checklist;
+pub mod config;
 pub mod ladder;
 pub mod metric;
 pub mod problem;
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use checklist::{
     Action, Block, Check, Checklist, Gate, GateId, Item, ItemId, ItemKind, Phase, PhaseId, PhaseKind, Section,
 };
+pub use config::Config;
 pub use ladder::{Rung, RungKind, Stage};
 pub use metric::{Better, Metric, MetricId, Severity, Unit};
 pub use problem::Problem;
