@@ -9,5 +9,7 @@
 //!                                                                             `------- events <-------'
 //! ```
 
+pub mod cli;
 pub mod clock;
 pub mod plan;
+pub mod secrets;

@@ -3,12 +3,15 @@
 //! Everything here is a value: read once, carried whole by the journal's first event, and never changed by a run. Nothing
 //! that acts, draws, stores or waits may enter (a test holds that line).
 
+pub mod bundled;
 pub mod checklist;
 pub mod config;
 pub mod ladder;
+pub mod load;
 pub mod metric;
 pub mod problem;
 pub mod role;
+pub mod schedule;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;

@@ -295,6 +295,7 @@ impl Content {
         let mut items: Vec<Item> = Vec::new();
         for (nesting, draft) in self.items {
             close(&mut open, &mut items, nesting);
+            let owner = open.last().and_then(|parent| parent.owner).or(owner);
             open.push(draft.named(phase, owner, ids));
         }
         close(&mut open, &mut items, 0);

@@ -21,11 +21,9 @@ pub(super) fn parse(text: &str, file: &str) -> Result<Config, Vec<Problem>> {
     let secrets = source.secrets();
     let config: Config = match toml::from_str(text) {
         Ok(config) => config,
-        Err(error) => {
-            let mut problems = secrets;
-            problems.push(source.explain(&error));
-            return Err(problems);
-        }
+        // What the parser says may quote the very secret.
+        Err(_) if !secrets.is_empty() => return Err(secrets),
+        Err(error) => return Err(vec![source.explain(&error)]),
     };
     let mut problems = secrets;
     problems.extend(source.values(&config));
@@ -75,7 +73,9 @@ impl Source<'_> {
             Some(word) if !words.is_empty() && what.starts_with("unknown") => {
                 problem.instead(meant(word, words.iter().copied()))
             }
-            _ if !expected.is_empty() => problem.instead(format!("it should be {}", expected.replace('`', "\""))),
+            _ if !expected.is_empty() => {
+                problem.instead(format!("it should be {}", expected.replace('`', "\"")))
+            }
             _ => match what.split_once("; ") {
                 Some((what, instead)) => self.at(offset, what).instead(instead),
                 None => problem,
@@ -106,11 +106,16 @@ impl Source<'_> {
 
     fn values(&self, config: &Config) -> Vec<Problem> {
         let mut problems = Vec::new();
-        let mut say = |at: usize, what: String, instead: &str| problems.push(self.at(at, what).instead(instead));
+        let mut say =
+            |at: usize, what: String, instead: &str| problems.push(self.at(at, what).instead(instead));
 
         let import = &config.import;
         if !(1..=1000).contains(&import.page_size) {
-            say(self.place(&["import", "page_size"]), format!("page_size {} is out of bounds", import.page_size), "write 1 to 1000");
+            say(
+                self.place(&["import", "page_size"]),
+                format!("page_size {} is out of bounds", import.page_size),
+                "write 1 to 1000",
+            );
         }
         if !(0.0..=1.0).contains(&import.quarantine_share) {
             say(
@@ -119,9 +124,15 @@ impl Source<'_> {
                 "write 0 to 1 (0.01 is 1 %)",
             );
         }
-        for (key, value) in [("requests_per_minute", import.requests_per_minute), ("attempts", import.attempts)] {
+        for (key, value) in
+            [("requests_per_minute", import.requests_per_minute), ("attempts", import.attempts)]
+        {
             if value == 0 {
-                say(self.place(&["import", key]), format!("{key} is 0: nothing would be imported"), "write 1 or more");
+                say(
+                    self.place(&["import", key]),
+                    format!("{key} is 0: nothing would be imported"),
+                    "write 1 or more",
+                );
             }
         }
         if import.sync_every.is_zero() {
@@ -131,7 +142,11 @@ impl Source<'_> {
             && slack.token_env.is_none() == slack.webhook_env.is_none()
         {
             let what = "services.slack needs a way to post, and one only".to_owned();
-            say(self.place(&["services", "slack"]), what, "write token_env = \"SLACK_BOT_TOKEN\", or webhook_env");
+            say(
+                self.place(&["services", "slack"]),
+                what,
+                "write token_env = \"SLACK_BOT_TOKEN\", or webhook_env",
+            );
         }
         for (name, table) in &config.metrics {
             let missing = table.missing();
@@ -154,7 +169,10 @@ impl Source<'_> {
             if worse || !metric.alert.is_finite() || !metric.target.is_finite() {
                 say(
                     self.place(&["metrics", &metric.id.0, "alert"]),
-                    format!("{}: alert {} is on the good side of target {}", metric.id, metric.alert, metric.target),
+                    format!(
+                        "{}: alert {} is on the good side of target {}",
+                        metric.id, metric.alert, metric.target
+                    ),
                     "the alert must be worse than the target",
                 );
             }
@@ -181,7 +199,11 @@ impl Source<'_> {
                 say(at, "this kind of rung is on the ladder already".to_owned(), "name each kind once");
             }
             if rung.needs.is_some_and(|needs| needs == 0 || usize::from(needs) > index) {
-                say(at, "needs names no rung before this one".to_owned(), "rungs are counted from 1, in the file's order");
+                say(
+                    at,
+                    "needs names no rung before this one".to_owned(),
+                    "rungs are counted from 1, in the file's order",
+                );
             }
         }
         let mut before = 0;
@@ -194,7 +216,11 @@ impl Source<'_> {
         }
         for (index, operator) in config.operators.iter().enumerate() {
             if operator.name.trim().is_empty() || operator.roles.is_empty() {
-                say(self.entry("operators", index), "an operator needs a name and a role".to_owned(), "write name = \"…\", roles = [\"qa\"]");
+                say(
+                    self.entry("operators", index),
+                    "an operator needs a name and a role".to_owned(),
+                    "write name = \"…\", roles = [\"qa\"]",
+                );
             }
         }
     }
@@ -213,14 +239,19 @@ pub(super) fn cross(config: &Config, checklist: &Checklist, file: &str) -> Vec<P
     let mut problems = Vec::new();
     for item in checklist.phases.iter().flat_map(Phase::items) {
         let unknown = match (&item.action, &item.check) {
-            (Some(Action::Announce { message }), _) if !messages.contains(message) => {
-                Some((format!("no message {message:?} is known"), meant(message, messages.iter().map(String::as_str))))
-            }
-            (Some(Action::Drill { rung }), _) if !ladder.iter().any(|way| way.order == *rung) => {
-                Some((format!("the ladder has no rung {rung}"), format!("it has rungs 1 to {}", ladder.len())))
-            }
+            (Some(Action::Announce { message }), _) if !messages.contains(message) => Some((
+                format!("no message {message:?} is known"),
+                meant(message, messages.iter().map(String::as_str)),
+            )),
+            (Some(Action::Drill { rung }), _) if !ladder.iter().any(|way| way.order == *rung) => Some((
+                format!("the ladder has no rung {rung}"),
+                format!("it has rungs 1 to {}", ladder.len()),
+            )),
             (_, Some(Check::Metric { name })) if !metrics.iter().any(|metric| *metric.id.0 == **name) => {
-                Some((format!("no gauge {name:?} is known"), meant(name, metrics.iter().map(|metric| &*metric.id.0))))
+                Some((
+                    format!("no gauge {name:?} is known"),
+                    meant(name, metrics.iter().map(|metric| &*metric.id.0)),
+                ))
             }
             _ => None,
         };

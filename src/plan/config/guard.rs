@@ -39,8 +39,26 @@ fn walk<'a>(value: &'a Spanned<DeValue<'_>>, path: &mut Vec<String>, found: &mut
 }
 
 const PREFIXES: [&str; 20] = [
-    "xoxb-", "xoxp-", "xoxa-", "xoxe-", "xapp-", "phx_", "sbp_", "sb_secret_", "sntrys_", "sntryu_", "ghp_", "gho_", "github_pat_", "glpat-",
-    "sk_live_", "sk-", "AKIA", "vcp_", "Bearer ", "-----BEGIN",
+    "xoxb-",
+    "xoxp-",
+    "xoxa-",
+    "xoxe-",
+    "xapp-",
+    "phx_",
+    "sbp_",
+    "sb_secret_",
+    "sntrys_",
+    "sntryu_",
+    "ghp_",
+    "gho_",
+    "github_pat_",
+    "glpat-",
+    "sk_live_",
+    "sk-",
+    "AKIA",
+    "vcp_",
+    "Bearer ",
+    "-----BEGIN",
 ];
 
 /// Whether a value looks like a secret itself.
@@ -51,7 +69,9 @@ pub(super) fn looks_secret(text: &str) -> bool {
     let hook = text.contains("hooks.slack.com/services/");
     let password = text.split_once("://").is_some_and(|(_, rest)| {
         let authority = rest.split(['/', '?', ' ']).next().unwrap_or_default();
-        authority.rsplit_once('@').is_some_and(|(user, _)| user.split_once(':').is_some_and(|(_, word)| !word.is_empty()))
+        authority
+            .rsplit_once('@')
+            .is_some_and(|(user, _)| user.split_once(':').is_some_and(|(_, word)| !word.is_empty()))
     });
     known || token || hook || password
 }
@@ -69,12 +89,24 @@ mod tests {
     #[test]
     fn secrets_are_told_from_names_and_addresses() {
         for secret in [
-            "xoxb-123456-abcdef", "phx_abcdefghijk", "sbp_0123456789", "postgres://app:hunter2@db.example.com:5432/app",
-            "https://hooks.slack.com/services/T0/B0/xyz", "eyJhbGciOi.eyJzdWIi.c2ln",
+            "xoxb-123456-abcdef",
+            "phx_abcdefghijk",
+            "sbp_0123456789",
+            "postgres://app:hunter2@db.example.com:5432/app",
+            "https://hooks.slack.com/services/T0/B0/xyz",
+            "eyJhbGciOi.eyJzdWIi.c2ln",
         ] {
             assert!(looks_secret(secret), "{secret}");
         }
-        for plain in ["DATABASE_URL", "https://sentry.io", "postgres://db.example.com/app", "postgres://app@db/app", "sk-ip", "#general", "mail me@example.com"] {
+        for plain in [
+            "DATABASE_URL",
+            "https://sentry.io",
+            "postgres://db.example.com/app",
+            "postgres://app@db/app",
+            "sk-ip",
+            "#general",
+            "mail me@example.com",
+        ] {
             assert!(!looks_secret(plain), "{plain}");
         }
     }

@@ -56,8 +56,24 @@ pub enum PageStatus {
 
 /// The words that a message's braces may hold.
 pub const PLACEHOLDERS: [&str; 18] = [
-    "actions", "deployment", "done", "eta", "issue", "lead", "next_update", "outcome", "phase", "reason", "rung", "severity", "share",
-    "time", "took", "total", "url", "version",
+    "actions",
+    "deployment",
+    "done",
+    "eta",
+    "issue",
+    "lead",
+    "next_update",
+    "outcome",
+    "phase",
+    "reason",
+    "rung",
+    "severity",
+    "share",
+    "time",
+    "took",
+    "total",
+    "url",
+    "version",
 ];
 
 /// The text with each placeholder filled in. What is not known is said to be unknown.
@@ -97,8 +113,18 @@ pub fn defaults() -> BTreeMap<String, Message> {
     };
     use Channel::{Deployment, General, Incidents, Pager, StatusPage};
     BTreeMap::from([
-        message("briefing", General, None, "{deployment} {version} goes live at {time}. Expect short interruptions; questions to {lead}."),
-        message("started", Deployment, None, "{deployment} {version} has begun. Lead: {lead}. Next update at {next_update}."),
+        message(
+            "briefing",
+            General,
+            None,
+            "{deployment} {version} goes live at {time}. Expect short interruptions; questions to {lead}.",
+        ),
+        message(
+            "started",
+            Deployment,
+            None,
+            "{deployment} {version} has begun. Lead: {lead}. Next update at {next_update}.",
+        ),
         message("status", Deployment, None, "{phase}: {done} of {total} done. Next update at {next_update}."),
         message("success", General, None, "{deployment} {version} is live: {url}. Thank you all."),
         message("rollout", Deployment, None, "{deployment} is now on for {share} of users."),
@@ -115,12 +141,42 @@ pub fn defaults() -> BTreeMap<String, Message> {
             "{deployment} {version} is rolled back ({rung}), {time}. Reason: {reason}. Took {took}. Lead: {lead}. Next update at {next_update}.",
         ),
         message("page", Pager, None, "{deployment}: {issue}"),
-        message("maintenance-scheduled", StatusPage, Some(PageStatus::Scheduled), "Scheduled maintenance of {deployment}, beginning {time}."),
-        message("maintenance-started", StatusPage, Some(PageStatus::InProgress), "Maintenance in progress. Some pages may be briefly unavailable."),
-        message("operational", StatusPage, Some(PageStatus::Completed), "All systems operational. {deployment} {version} is live."),
-        message("investigating", StatusPage, Some(PageStatus::Investigating), "We are looking into a problem: {issue}"),
-        message("identified", StatusPage, Some(PageStatus::Identified), "The cause is known. We are going back to the previous version."),
-        message("monitoring", StatusPage, Some(PageStatus::Monitoring), "The previous version is back. We are watching it."),
+        message(
+            "maintenance-scheduled",
+            StatusPage,
+            Some(PageStatus::Scheduled),
+            "Scheduled maintenance of {deployment}, beginning {time}.",
+        ),
+        message(
+            "maintenance-started",
+            StatusPage,
+            Some(PageStatus::InProgress),
+            "Maintenance in progress. Some pages may be briefly unavailable.",
+        ),
+        message(
+            "operational",
+            StatusPage,
+            Some(PageStatus::Completed),
+            "All systems operational. {deployment} {version} is live.",
+        ),
+        message(
+            "investigating",
+            StatusPage,
+            Some(PageStatus::Investigating),
+            "We are looking into a problem: {issue}",
+        ),
+        message(
+            "identified",
+            StatusPage,
+            Some(PageStatus::Identified),
+            "The cause is known. We are going back to the previous version.",
+        ),
+        message(
+            "monitoring",
+            StatusPage,
+            Some(PageStatus::Monitoring),
+            "The previous version is back. We are watching it.",
+        ),
         message("resolved", StatusPage, Some(PageStatus::Resolved), "This is resolved."),
     ])
 }

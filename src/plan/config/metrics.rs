@@ -61,13 +61,29 @@ pub fn defaults() -> Vec<Metric> {
     vec![
         Metric {
             min_samples: 50,
-            ..metric("error_rate", "error rate", Unit::Percent, lower, (0.5, 5.0), critical, "sentry-error-rate")
+            ..metric(
+                "error_rate",
+                "error rate",
+                Unit::Percent,
+                lower,
+                (0.5, 5.0),
+                critical,
+                "sentry-error-rate",
+            )
         },
         Metric {
             window: min(15),
             fresh: min(5),
             hold: min(5),
-            ..metric("page_load", "page load p95", Unit::Seconds, lower, (2.0, 5.0), warning, "posthog-page-load")
+            ..metric(
+                "page_load",
+                "page load p95",
+                Unit::Seconds,
+                lower,
+                (2.0, 5.0),
+                warning,
+                "posthog-page-load",
+            )
         },
         Metric {
             window: min(10),
@@ -81,7 +97,15 @@ pub fn defaults() -> Vec<Metric> {
             min_samples: 1,
             fresh: min(20),
             hold: s(0),
-            ..metric("sync_success", "sync success", Unit::Percent, higher, (95.0, 80.0), warning, "sync-success")
+            ..metric(
+                "sync_success",
+                "sync success",
+                Unit::Percent,
+                higher,
+                (95.0, 80.0),
+                warning,
+                "sync-success",
+            )
         },
         metric("database_p95", "database p95", Unit::Millis, lower, (500.0, 2000.0), warning, "postgres-p95"),
     ]

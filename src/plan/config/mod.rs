@@ -21,7 +21,9 @@ use serde::Deserialize;
 pub use deployment::{App, Database, Deployment, Import, SecretsFile, Store};
 pub use messages::{Channel, Message, PageStatus};
 pub use metrics::MetricTable;
-pub use services::{Channels, Compose, Pagerduty, Posthog, Pulse, Sentry, Services, Slack, Statuspage, Vercel};
+pub use services::{
+    Channels, Compose, Pagerduty, Posthog, Pulse, Sentry, Services, Slack, Statuspage, Vercel,
+};
 pub use ways::{OperatorTable, RungTable, StageTable};
 
 use super::{Checklist, Operator, Plan, Problem};

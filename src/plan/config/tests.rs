@@ -16,7 +16,8 @@ fn the_commented_default_file_is_exactly_the_defaults() {
 #[test]
 fn every_commented_line_of_it_is_right_too() {
     let is_toml = |line: &str| {
-        line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| !key.is_empty() && !key.contains(' '))
+        line.starts_with('[')
+            || line.split_once(" = ").is_some_and(|(key, _)| !key.is_empty() && !key.contains(' '))
     };
     let text: Vec<&str> = DEFAULT
         .lines()
@@ -86,6 +87,7 @@ fn a_secret_in_the_file_is_refused_and_not_repeated() {
         ("[database]\nurl_env = \"postgres://app:hunter2@db/app\"", "database.url_env"),
         ("[services.slack]\ntoken_env = \"xoxb-hunter2-hunter2\"", "services.slack.token_env"),
         ("[services.posthog]\nproject_id = 1\nkey_env = \"phx_hunter2hunter2\"", "services.posthog.key_env"),
+        ("[import]\npage_size = \"xoxb-hunter2-hunter2\"", "import.page_size"),
         ("[services.pulse]\nurl = \"https://me:hunter2@pulse.example.com\"", "services.pulse.url"),
     ] {
         let said = problems(line).join("\n");
@@ -101,7 +103,8 @@ fn what_the_checklist_asks_for_must_be_known() {
         "a.md",
     )
     .unwrap();
-    let said: Vec<String> = Config::default().cross_check(&list, "a.md").iter().map(ToString::to_string).collect();
+    let said: Vec<String> =
+        Config::default().cross_check(&list, "a.md").iter().map(ToString::to_string).collect();
     assert_eq!(
         said,
         [

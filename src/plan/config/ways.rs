@@ -107,7 +107,11 @@ pub(super) fn rollout(tables: &[StageTable]) -> Vec<Stage> {
                 50,
                 "random users, the same ones every time",
                 week,
-                &["users with it do better than users without", "page load < 2 s", "error rate < baseline + 0.1 %"],
+                &[
+                    "users with it do better than users without",
+                    "page load < 2 s",
+                    "error rate < baseline + 0.1 %",
+                ],
             ),
             stage(
                 100,

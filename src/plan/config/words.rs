@@ -4,15 +4,16 @@ use std::time::Duration;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
-use serde::de::{Deserializer, Error};
 use serde::Deserialize;
+use serde::de::{Deserializer, Error};
 
 use super::super::{Role, checklist::times, problem::nearest};
 
 pub(super) fn span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     let text = String::deserialize(deserializer)?;
-    times::span(&text)
-        .ok_or_else(|| D::Error::custom(format!("{text:?} is no duration; write \"90s\", \"15m\", \"2h\" or \"1w\"")))
+    times::span(&text).ok_or_else(|| {
+        D::Error::custom(format!("{text:?} is no duration; write \"90s\", \"15m\", \"2h\" or \"1w\""))
+    })
 }
 
 pub(super) fn maybe_span<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
@@ -26,7 +27,8 @@ pub(super) fn day<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<N
         toml::Value::Datetime(date) => date.to_string(),
         other => format!("a value of type {}", other.type_str()),
     };
-    let day = text.parse().map_err(|_| D::Error::custom(format!("{text} is no day; write day = 2026-09-21")))?;
+    let day =
+        text.parse().map_err(|_| D::Error::custom(format!("{text} is no day; write day = 2026-09-21")))?;
     Ok(Some(day))
 }
 
