@@ -12,4 +12,6 @@
 pub mod cli;
 pub mod clock;
 pub mod plan;
+pub mod run;
 pub mod secrets;
+pub mod store;

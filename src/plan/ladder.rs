@@ -22,6 +22,8 @@ pub struct Rung {
     pub loses: String,
     /// The rung that must have been taken before this one.
     pub needs: Option<u8>,
+    /// What must be typed before it is taken, where it loses data: the database's name.
+    pub confirm: Option<String>,
 }
 
 /// What a rung takes back.

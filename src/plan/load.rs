@@ -94,7 +94,7 @@ fn text(path: &Path) -> Result<String, Problem> {
     })?;
     String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
-        let line = error.as_bytes()[..valid].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = String::from_utf8_lossy(&error.as_bytes()[..valid]).matches('\n').count() + 1;
         Problem::at(&shown, line, "it is not UTF-8 text").instead("save it as UTF-8")
     })
 }

@@ -45,7 +45,7 @@ fn begins(inside: &str) -> bool {
     let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     let mut chars = inside.chars();
     match chars.next() {
-        Some('#' | '.') => chars.next().is_some_and(|c| c.is_alphabetic()),
+        Some('#' | '.') => chars.next().is_some_and(char::is_alphabetic),
         Some(c) if c.is_ascii_alphabetic() => inside.trim_start_matches(word).starts_with('='),
         _ => false,
     }

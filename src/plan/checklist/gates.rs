@@ -60,7 +60,7 @@ pub(super) fn line(raw: &str) -> Option<Line> {
         if TO_SIGN.contains(&keyword) || keyword == "final sign-off" { roles(&text) } else { Vec::new() };
     let mut title = before_the_blanks(&text);
     if title.is_empty() && !TO_SIGN.contains(&keyword) {
-        title = text.replace("____", "").trim_end_matches([':', ' ']).to_owned();
+        text.replace("____", "").trim_end_matches([':', ' ']).clone_into(&mut title);
     }
     let title_words = lower_words(&title);
     let bare = title.is_empty() || TO_SIGN.contains(&title_words.as_str());

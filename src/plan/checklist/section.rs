@@ -86,7 +86,7 @@ impl Reading {
         let line = placed.line;
         match placed.piece {
             Piece::Item { depth, column, tick, raw } => {
-                self.item(depth, column, tick, &raw, line, file, problems)
+                self.item(depth, column, tick, &raw, line, file, problems);
             }
             Piece::Fence { lang, text, .. } => {
                 let block = Block { lang, text: text.trim_end().to_owned() };

@@ -233,7 +233,7 @@ fn ticked(text: &str) -> Vec<&str> {
 
 pub(super) fn cross(config: &Config, checklist: &Checklist, file: &str) -> Vec<Problem> {
     let metrics = metrics::merged(&config.metrics);
-    let ladder = ways::ladder(&config.ladder);
+    let ladder = ways::ladder(&config.ladder, &config.database.name);
     let mut messages: Vec<String> = messages::defaults().into_keys().collect();
     messages.extend(config.messages.keys().cloned());
     let mut problems = Vec::new();

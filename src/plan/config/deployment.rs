@@ -87,6 +87,8 @@ impl Default for App {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Database {
+    /// Its name, typed by whoever takes a rung that loses data.
+    pub name: String,
     /// The environment variable that holds its URL.
     pub url_env: String,
     /// Where backups are written, from the directory of gonogo.toml.
@@ -95,7 +97,7 @@ pub struct Database {
 
 impl Default for Database {
     fn default() -> Self {
-        Self { url_env: "DATABASE_URL".into(), backup_dir: "backups".into() }
+        Self { name: "postgres".into(), url_env: "DATABASE_URL".into(), backup_dir: "backups".into() }
     }
 }
 

@@ -108,10 +108,11 @@ fn placeholder(text: &str) -> Option<(&str, &str, &str)> {
 
 /// The messages of every deployment.
 pub fn defaults() -> BTreeMap<String, Message> {
+    use Channel::{Deployment, General, Incidents, Pager, StatusPage};
+
     let message = |name: &str, channel, status, text: &str| {
         (name.to_owned(), Message { channel, status, text: text.to_owned() })
     };
-    use Channel::{Deployment, General, Incidents, Pager, StatusPage};
     BTreeMap::from([
         message(
             "briefing",

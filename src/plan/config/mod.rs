@@ -79,7 +79,7 @@ impl Config {
             timezone: self.deployment.timezone,
             checklist,
             metrics: metrics::merged(&self.metrics),
-            ladder: ways::ladder(&self.ladder),
+            ladder: ways::ladder(&self.ladder, &self.database.name),
             rollout: ways::rollout(&self.rollout),
             operators: self
                 .operators

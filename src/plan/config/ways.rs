@@ -22,6 +22,8 @@ pub struct RungTable {
     pub loses: Option<String>,
     /// The rung that must have been taken before, counted from 1.
     pub needs: Option<u8>,
+    /// What must be typed before it is taken; the database's name where it loses data.
+    pub confirm: Option<String>,
 }
 
 /// `[[rollout]]`: one stage.
@@ -52,7 +54,7 @@ pub struct OperatorTable {
 }
 
 /// The rung of a kind as it is by default.
-fn rung(kind: RungKind, order: u8) -> Rung {
+fn rung(kind: RungKind, order: u8, database: &str) -> Rung {
     let (title, minutes, loses) = match kind {
         RungKind::Flag => ("flag off", 2, "nothing"),
         RungKind::Deployment => ("deployment back", 5, "nothing"),
@@ -65,11 +67,13 @@ fn rung(kind: RungKind, order: u8) -> Rung {
         bound: Duration::from_mins(minutes),
         loses: loses.to_owned(),
         needs: None,
+        confirm: kind.loses_data().then(|| database.to_owned()),
     }
 }
 
 /// The ladder of a file; the flag, the deployment, then the database where it names none.
-pub(super) fn ladder(tables: &[RungTable]) -> Vec<Rung> {
+pub(super) fn ladder(tables: &[RungTable], database: &str) -> Vec<Rung> {
+    let rung = |kind, order| rung(kind, order, database);
     if tables.is_empty() {
         let database = Rung { needs: Some(2), ..rung(RungKind::Database, 3) };
         return vec![rung(RungKind::Flag, 1), rung(RungKind::Deployment, 2), database];
@@ -85,6 +89,7 @@ pub(super) fn ladder(tables: &[RungTable]) -> Vec<Rung> {
                 bound: table.bound.unwrap_or(default.bound),
                 loses: table.loses.clone().unwrap_or(default.loses),
                 needs: table.needs,
+                confirm: table.confirm.clone().or(default.confirm),
                 ..default
             }
         })
