@@ -34,8 +34,8 @@ const TO_SIGN: [&str; 6] =
 /// Whether this heading makes its section a sign-off.
 pub(super) fn heading(title: &str) -> bool {
     let words = lower_words(title);
-    starts_with_keyword(&words).is_some()
-        || ["checkpoint", "sign-off", "signoff", "sign off"].iter().any(|keyword| words.ends_with(keyword))
+    starts_with_keyword(&words).is_some_and(|keyword| stands_alone(&words, keyword))
+        || ends_with_keyword(&words)
 }
 
 /// Reads a line (attributes taken off) as a gate.
@@ -46,10 +46,8 @@ pub(super) fn line(raw: &str) -> Option<Line> {
     let bold = ["**", "__"].iter().find_map(|mark| text.strip_prefix(mark)?.split_once(mark));
     let keyword = if let Some((bold, _)) = bold {
         let bold = lower_words(&plain(bold));
-        let named = starts_with_keyword(&bold)
-            .is_some_and(|keyword| keyword != "gate" || stands_alone(&bold, keyword));
-        (named || ["checkpoint", "sign-off", "go/no-go"].iter().any(|word| bold.contains(word)))
-            .then_some(())?;
+        let named = starts_with_keyword(&bold).is_some_and(|keyword| stands_alone(&bold, keyword));
+        (named || ends_with_keyword(&bold)).then_some(())?;
         starts_with_keyword(&whole).unwrap_or("checkpoint")
     } else {
         let keyword = starts_with_keyword(&whole)?;
@@ -82,13 +80,23 @@ fn starts_with_keyword(words: &str) -> Option<&'static str> {
     })
 }
 
+/// "Phase 1 checkpoint", "QA sign-off".
+fn ends_with_keyword(words: &str) -> bool {
+    ["checkpoint", "sign-off", "signoff", "sign off", "go/no-go"]
+        .iter()
+        .any(|keyword| words.ends_with(keyword))
+}
+
 /// "Checkpoint 1.2:" and "Sign-off by QA" stand alone; "Sign-off happens at five" does not.
 fn stands_alone(words: &str, keyword: &str) -> bool {
     if keyword.ends_with(" by") {
         return true;
     }
     let rest = words[keyword.len()..].trim_start();
-    let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || matches!(c, '#' | '.')).trim_start();
+    // A number or a short name with one: "1.2", "#3", "M0".
+    let (first, behind) = rest.split_at(rest.find([' ', ':', '-', '(']).unwrap_or(rest.len()));
+    let numbered = first.len() <= 4 && first.contains(|c: char| c.is_ascii_digit());
+    let rest = if numbered { behind.trim_start() } else { rest };
     let rest = rest.strip_prefix("decision").map_or(rest, str::trim_start);
     let opens = rest.is_empty() || rest.starts_with([':', '-', '(', '|']);
     let named = keyword != "gate"
@@ -164,6 +172,7 @@ mod tests {
             ("**Phase 1 Checkpoint:** go on?", "Phase 1 Checkpoint: go on?"),
             ("Checkpoint — Signed off by: ________ Time: ____", "Checkpoint"),
             ("Go/No-Go decision: lead decides", "Go/No-Go decision: lead decides"),
+            ("**Checkpoint M0:** docs build", "Checkpoint M0: docs build"),
             ("Sign-off (DBA)", "Sign-off (DBA)"),
             ("Signed off by: ____", ""),
             ("Sign-off: ____________", ""),
