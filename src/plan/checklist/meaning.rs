@@ -45,7 +45,7 @@ pub(super) struct OfHeading {
 }
 
 /// What a gate says of itself.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct OfGate {
     pub(super) id: Option<String>,
     pub(super) sign: Vec<Role>,

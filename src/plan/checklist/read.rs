@@ -9,7 +9,7 @@ use super::attributes::{self, Attributes};
 use super::outline::{Piece, Placed, outline, plain};
 use super::section::{self, Content};
 use super::slug::{Ids, slug};
-use super::{Checklist, Phase, PhaseId, PhaseKind, meaning, phases, times};
+use super::{Checklist, Phase, PhaseId, PhaseKind, gates, meaning, phases, times};
 
 /// A heading and what stands directly under it.
 struct Part {
@@ -38,6 +38,13 @@ pub fn read(markdown: &str, file: &str) -> Result<Checklist, Vec<Problem>> {
         let problem = Problem::at(file, 0, "there is no task list in it: nothing to tick");
         problems.push(problem.instead("write items as \"- [ ] what to do\""));
         return Err(problems);
+    }
+    for at in 0..parts.len() {
+        let level = parts[at].level;
+        let mut below = parts[at + 1..].iter().take_while(|part| part.level > level);
+        if gates::heading(&parts[at].title) && below.any(|part| part.content.has_gate()) {
+            parts[at].content.leave_to_those_below();
+        }
     }
     let heads: Vec<phases::Head> = parts
         .iter()

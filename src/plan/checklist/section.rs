@@ -266,6 +266,15 @@ impl Content {
         !self.gates.is_empty()
     }
 
+    /// Leaves the signing to the sections below, if only the heading asked for it here.
+    pub(super) fn leave_to_those_below(&mut self) {
+        if self.items.is_empty()
+            && self.gates.iter().all(|gate| gate.said == OfGate::default() && gate.roles.is_empty())
+        {
+            self.gates.clear();
+        }
+    }
+
     /// Whether nothing stood there.
     pub(super) fn is_empty(&self) -> bool {
         self.items.is_empty() && self.gates.is_empty() && self.prose.is_empty()

@@ -149,6 +149,15 @@ fn a_checkpoint_and_its_place_to_sign_are_one_gate() {
 }
 
 #[test]
+fn a_sign_off_of_several_teams_is_a_gate_each() {
+    let list = ok(
+        "# T\n- [ ] a\n## Sign-off\n### QA\n- [ ] Signed off by: ____\n### Operations\n- [ ] Signed off by: ____\n",
+    );
+    let gates = list.phases.iter().flat_map(Phase::gates).map(|gate| gate.title.as_str()).collect::<Vec<_>>();
+    assert_eq!(gates, ["Sign-off: QA", "Sign-off: Operations"]);
+}
+
+#[test]
 fn a_metric_becomes_the_items_value() {
     let list = ok("- [ ] reading {check=metric name=error_rate due=15m}\n");
     let item = &list.phases[0].sections[0].items[0];
