@@ -9,9 +9,11 @@
 //!                                                                             `------- events <-------'
 //! ```
 
+pub mod cli;
 pub mod clock;
 pub mod plan;
 pub mod rehearsal;
 pub mod run;
+pub mod secrets;
 pub mod store;
 pub mod workers;
