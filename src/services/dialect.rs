@@ -24,6 +24,8 @@ pub struct Words {
     pub wait: Option<Duration>,
     /// Better advice than the usual.
     pub next: Option<String>,
+    /// What it is in truth, where the status misleads.
+    pub fault: Option<Fault>,
 }
 
 /// What is particular to a vendor.
@@ -45,7 +47,10 @@ pub struct Dialect {
 impl Dialect {
     /// The fault behind a bad status, and the vendor's own advice if there is any.
     pub(super) fn fault(&self, reply: &Reply, excerpt: String, named: Option<Duration>) -> (Fault, Option<String>) {
-        let Words { detail, code, missing, wait, next } = (self.words)(reply);
+        let Words { detail, code, missing, wait, next, fault } = (self.words)(reply);
+        if let Some(fault) = fault {
+            return (fault, next);
+        }
         let detail = detail.filter(|detail| !detail.trim().is_empty()).unwrap_or(excerpt);
         let detail = if detail.is_empty() { format!("status {} without a word", reply.status) } else { detail };
         let named = named.or(wait);

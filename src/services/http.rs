@@ -259,7 +259,7 @@ impl Http {
                 let (asked, read, needs) = (request.asked.clone(), request.read, request.needs);
                 let reply = Reply { status, headers, body, receipt, asked, read, needs };
                 tracing::debug!(receipt = ?reply.receipt, "answered");
-                if (200..300).contains(&status) || request.welcome.contains(&status) {
+                if request.welcome.has(status) {
                     return Ok(reply);
                 }
                 return Err(self.refusal(&reply));

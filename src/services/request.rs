@@ -18,6 +18,24 @@ pub fn segment(text: &str) -> String {
     encoded.replace('+', "%20")
 }
 
+/// Which statuses are answers, not failures.
+#[derive(Clone)]
+pub(super) enum Welcome {
+    Success,
+    Also(Vec<u16>),
+    All,
+}
+
+impl Welcome {
+    pub(super) fn has(&self, status: u16) -> bool {
+        match self {
+            Self::Success => (200..300).contains(&status),
+            Self::Also(more) => (200..300).contains(&status) || more.contains(&status),
+            Self::All => true,
+        }
+    }
+}
+
 /// One request to be sent.
 #[derive(Clone)]
 pub struct Request {
@@ -29,7 +47,7 @@ pub struct Request {
     pub(super) repeat: Repeat,
     pub(super) asked: String,
     pub(super) timeout: Option<Duration>,
-    pub(super) welcome: Vec<u16>,
+    pub(super) welcome: Welcome,
     pub(super) needs: Option<&'static str>,
     pub(super) read: bool,
 }
@@ -48,7 +66,7 @@ impl Request {
             repeat,
             asked: asked.into(),
             timeout: None,
-            welcome: Vec::new(),
+            welcome: Welcome::Success,
             needs: None,
             read,
         }
@@ -138,7 +156,14 @@ impl Request {
     /// A status outside 200–299 that is an answer here, not a failure.
     #[must_use]
     pub fn welcome(mut self, statuses: &[u16]) -> Self {
-        self.welcome.extend_from_slice(statuses);
+        self.welcome = Welcome::Also(statuses.to_vec());
+        self
+    }
+
+    /// Whatever the status, it is an answer.
+    #[must_use]
+    pub fn welcome_all(mut self) -> Self {
+        self.welcome = Welcome::All;
         self
     }
 
