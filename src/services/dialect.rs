@@ -46,13 +46,19 @@ pub struct Dialect {
 
 impl Dialect {
     /// The fault behind a bad status, and the vendor's own advice if there is any.
-    pub(super) fn fault(&self, reply: &Reply, excerpt: String, named: Option<Duration>) -> (Fault, Option<String>) {
+    pub(super) fn fault(
+        &self,
+        reply: &Reply,
+        excerpt: String,
+        named: Option<Duration>,
+    ) -> (Fault, Option<String>) {
         let Words { detail, code, missing, wait, next, fault } = (self.words)(reply);
         if let Some(fault) = fault {
             return (fault, next);
         }
         let detail = detail.filter(|detail| !detail.trim().is_empty()).unwrap_or(excerpt);
-        let detail = if detail.is_empty() { format!("status {} without a word", reply.status) } else { detail };
+        let detail =
+            if detail.is_empty() { format!("status {} without a word", reply.status) } else { detail };
         let named = named.or(wait);
         let fault = match reply.status {
             300..=399 => {
@@ -67,7 +73,9 @@ impl Dialect {
             429 => Fault::Throttled { detail, retry_after: named },
             status if self.throttled.contains(&status) => Fault::Throttled { detail, retry_after: named },
             status @ (408 | 500 | 502 | 503 | 504) => Fault::Broken { status, detail, retry_after: named },
-            status if self.transient.contains(&status) => Fault::Broken { status, detail, retry_after: named },
+            status if self.transient.contains(&status) => {
+                Fault::Broken { status, detail, retry_after: named }
+            }
             status => Fault::Refused { status, code, detail },
         };
         (fault, next)

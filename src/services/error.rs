@@ -100,6 +100,37 @@ pub enum Fault {
     },
 }
 
+impl Fault {
+    /// The same fault with every text from outside passed through `clean`.
+    #[must_use]
+    pub fn reword(self, clean: impl Fn(String) -> String) -> Self {
+        match self {
+            Self::Setup(text) => Self::Setup(clean(text)),
+            Self::Unreachable(text) => Self::Unreachable(clean(text)),
+            Self::Cut(text) => Self::Cut(clean(text)),
+            Self::Throttled { detail, retry_after } => Self::Throttled { detail: clean(detail), retry_after },
+            Self::Quota(text) => Self::Quota(clean(text)),
+            Self::Unauthenticated(text) => Self::Unauthenticated(clean(text)),
+            Self::Forbidden { detail, missing } => {
+                Self::Forbidden { detail: clean(detail), missing: missing.map(&clean) }
+            }
+            Self::NotFound(text) => Self::NotFound(clean(text)),
+            Self::Moved(text) => Self::Moved(clean(text)),
+            Self::Conflict(text) => Self::Conflict(clean(text)),
+            Self::Refused { status, code, detail } => {
+                Self::Refused { status, code: code.map(&clean), detail: clean(detail) }
+            }
+            Self::Broken { status, detail, retry_after } => {
+                Self::Broken { status, detail: clean(detail), retry_after }
+            }
+            Self::Unreadable { status, detail } => Self::Unreadable { status, detail: clean(detail) },
+            Self::NotProven(text) => Self::NotProven(clean(text)),
+            Self::Process { program, code, detail } => Self::Process { program, code, detail: clean(detail) },
+            timed @ (Self::TimedOut(_) | Self::TooLarge(_)) => timed,
+        }
+    }
+}
+
 /// Whether a request that failed changed anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Effect {
@@ -137,7 +168,13 @@ pub struct ServiceError(Box<Parts>);
 
 impl ServiceError {
     /// An error of `service`, asked for `asked`, with the usual advice for its fault.
-    pub fn new(service: &'static str, asked: impl Into<String>, fault: Fault, effect: Effect, receipt: Receipt) -> Self {
+    pub fn new(
+        service: &'static str,
+        asked: impl Into<String>,
+        fault: Fault,
+        effect: Effect,
+        receipt: Receipt,
+    ) -> Self {
         let next = usual_advice(&fault, effect).to_owned();
         Self(Box::new(Parts { service, asked: asked.into(), fault, effect, next, receipt }))
     }
@@ -195,7 +232,11 @@ impl ServiceError {
     pub fn is_transient(&self) -> bool {
         matches!(
             self.0.fault,
-            Fault::Unreachable(_) | Fault::TimedOut(_) | Fault::Cut(_) | Fault::Throttled { .. } | Fault::Broken { .. }
+            Fault::Unreachable(_)
+                | Fault::TimedOut(_)
+                | Fault::Cut(_)
+                | Fault::Throttled { .. }
+                | Fault::Broken { .. }
         )
     }
 
@@ -271,5 +312,9 @@ fn usual_advice(fault: &Fault, effect: Effect) -> &'static str {
 
 /// A span as people say it: `10 s`, `250 ms`.
 pub(crate) fn seconds(span: Duration) -> String {
-    if span < Duration::from_secs(1) { format!("{} ms", span.as_millis()) } else { format!("{:.0} s", span.as_secs_f64()) }
+    if span < Duration::from_secs(1) {
+        format!("{} ms", span.as_millis())
+    } else {
+        format!("{:.0} s", span.as_secs_f64())
+    }
 }

@@ -10,78 +10,19 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use url::Url;
 
 use super::dialect::{Dialect, effect_of};
 use super::error::{Fault, ServiceError};
-use super::limits::{Gate, RateBudget};
+use super::limits::RateBudget;
+use super::options::{Auth, Budget, Options};
 use super::redact::Redactor;
 use super::request::{Reply, Request};
-use super::retry::Backoff;
 use super::{Answer, Outcome, Receipt};
 use crate::clock::Clock;
-
-/// How a client proves who it is.
-#[derive(Clone)]
-pub enum Auth {
-    /// Not at all.
-    None,
-    /// `Authorization: <scheme> <secret>`.
-    Header {
-        /// The scheme, such as `Bearer`.
-        scheme: &'static str,
-        /// The token.
-        secret: SecretString,
-    },
-    /// The client puts the secret into the path, the body or a header of its own; named here so that it is redacted.
-    Elsewhere(SecretString),
-}
-
-impl Auth {
-    /// The most usual form.
-    pub fn bearer(secret: &SecretString) -> Self {
-        Self::Header { scheme: "Bearer", secret: secret.clone() }
-    }
-}
-
-/// What to do when the server says that this window's budget is used up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Budget {
-    /// Only show it.
-    Watch,
-    /// Wait for the next window before asking again.
-    Obey,
-}
-
-/// How a client behaves towards its vendor.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// The time for one attempt, in wall time.
-    pub timeout: Duration,
-    /// The largest body read.
-    pub largest: usize,
-    /// Attempts and waits.
-    pub backoff: Backoff,
-    /// The client's own queue.
-    pub gate: Gate,
-    /// What an empty budget means.
-    pub budget: Budget,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            timeout: Duration::from_secs(10),
-            largest: 32 * 1024 * 1024,
-            backoff: Backoff::default(),
-            gate: Gate::default(),
-            budget: Budget::Watch,
-        }
-    }
-}
 
 struct Inner {
     dialect: &'static Dialect,
@@ -100,13 +41,21 @@ pub struct Http(Arc<Inner>);
 
 impl Http {
     /// Prepares the way to `base`; nothing is sent.
-    pub fn new(dialect: &'static Dialect, base: Url, auth: &Auth, clock: Clock, options: Options) -> Result<Self, ServiceError> {
+    pub fn new(
+        dialect: &'static Dialect,
+        base: Url,
+        auth: &Auth,
+        clock: Clock,
+        options: Options,
+    ) -> Result<Self, ServiceError> {
         let setup = |problem: String| ServiceError::setup(dialect.service, "prepare the client", problem);
         if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
             return Err(setup("the base URL must begin with http:// or https:// and name a host".to_owned()));
         }
         if !base.username().is_empty() || base.password().is_some() {
-            return Err(setup("the base URL carries a user or password: put the secret into its own setting".to_owned()));
+            return Err(setup(
+                "the base URL carries a user or password: put the secret into its own setting".to_owned(),
+            ));
         }
         let (header, redactor) = match auth {
             Auth::None => (None, Redactor::new()),
@@ -212,7 +161,11 @@ impl Http {
             if let Fault::Throttled { retry_after, .. } = error.fault() {
                 // All who queue for this vendor hold back, not only this request.
                 let hold = retry_after.unwrap_or_default().min(inner.options.backoff.longest_named);
-                inner.options.gate.hold(inner.clock.now() + TimeDelta::from_std(hold).unwrap_or_default()).await;
+                inner
+                    .options
+                    .gate
+                    .hold(inner.clock.now() + TimeDelta::from_std(hold).unwrap_or_default())
+                    .await;
             }
             drop(permit);
             let Some(wait) = wait else { return Err(error) };
@@ -226,7 +179,8 @@ impl Http {
         if self.0.options.budget == Budget::Watch {
             return;
         }
-        let reset = self.0.budget.borrow().filter(|budget| budget.remaining == 0).and_then(|budget| budget.reset);
+        let reset =
+            self.0.budget.borrow().filter(|budget| budget.remaining == 0).and_then(|budget| budget.reset);
         if let Some(reset) = reset {
             let longest = TimeDelta::from_std(self.0.options.backoff.longest_named).unwrap_or_default();
             self.0.clock.sleep_until(reset.min(self.0.clock.now() + longest)).await;
@@ -277,35 +231,15 @@ impl Http {
         let named = inner.dialect.limits.named_wait(&reply.headers, inner.clock.now());
         let (fault, next) = inner.dialect.fault(reply, excerpt, named);
         let scope = match (&fault, reply.needs) {
-            (Fault::Forbidden { missing: None, .. }, Some(scope)) => Some(format!("give the token the scope {scope}")),
+            (Fault::Forbidden { missing: None, .. }, Some(scope)) => {
+                Some(format!("give the token the scope {scope}"))
+            }
             _ => None,
         };
-        let error = self.fail(reply, self.clean(fault));
+        let error = self.fail(reply, fault.reword(|text| inner.redactor.excerpt(text.as_bytes(), 300)));
         match next.or(scope) {
             Some(next) => error.advise(inner.redactor.clean(&next)),
             None => error,
-        }
-    }
-
-    fn clean(&self, fault: Fault) -> Fault {
-        let clean = |text: String| self.0.redactor.excerpt(text.as_bytes(), 300);
-        match fault {
-            Fault::Throttled { detail, retry_after } => Fault::Throttled { detail: clean(detail), retry_after },
-            Fault::Quota(detail) => Fault::Quota(clean(detail)),
-            Fault::Unauthenticated(detail) => Fault::Unauthenticated(clean(detail)),
-            Fault::Forbidden { detail, missing } => {
-                Fault::Forbidden { detail: clean(detail), missing: missing.map(clean) }
-            }
-            Fault::NotFound(detail) => Fault::NotFound(clean(detail)),
-            Fault::Moved(detail) => Fault::Moved(clean(detail)),
-            Fault::Conflict(detail) => Fault::Conflict(clean(detail)),
-            Fault::Refused { status, code, detail } => {
-                Fault::Refused { status, code: code.map(clean), detail: clean(detail) }
-            }
-            Fault::Broken { status, detail, retry_after } => {
-                Fault::Broken { status, detail: clean(detail), retry_after }
-            }
-            other => other,
         }
     }
 
@@ -315,7 +249,11 @@ impl Http {
         }
     }
 
-    async fn exchange(&self, request: &Request, timeout: Duration) -> Result<(u16, HeaderMap, Vec<u8>), Fault> {
+    async fn exchange(
+        &self,
+        request: &Request,
+        timeout: Duration,
+    ) -> Result<(u16, HeaderMap, Vec<u8>), Fault> {
         let inner = &*self.0;
         let mut builder = inner
             .client

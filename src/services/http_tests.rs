@@ -1,9 +1,12 @@
+//! The traps of the wire: hanging, broken, throttled, redirected, oversized, and secrets thrown back.
+
 use chrono::TimeDelta;
 use serde_json::{Value, json as object};
 
 use super::super::dialect::usual_words;
 use super::super::error::Effect;
 use super::super::limits::LimitHeaders;
+use super::super::retry::Backoff;
 use super::super::testing::{SECRET, Say, Vendor, json, secret, text};
 use super::*;
 
@@ -56,7 +59,9 @@ async fn a_gateways_html_is_retried_for_reads_and_not_for_writes() {
     let error = post(&http(&vendor, Options::default())).await.unwrap_err();
     assert_eq!(vendor.seen().len(), 1);
     assert_eq!(error.effect(), Effect::Unknown);
-    assert!(matches!(error.fault(), Fault::Broken { status: 502, detail, .. } if detail.contains("Bad Gateway")));
+    assert!(
+        matches!(error.fault(), Fault::Broken { status: 502, detail, .. } if detail.contains("Bad Gateway"))
+    );
 }
 
 #[tokio::test]
@@ -93,7 +98,11 @@ async fn nobody_listening_means_nothing_was_changed() {
     let http = Http::new(&PLAIN, base, &Auth::bearer(&secret()), clock, Options::default()).unwrap();
     let error = post(&http).await.unwrap_err();
     assert!(matches!(error.fault(), Fault::Unreachable(_)), "{error}");
-    assert_eq!((error.effect(), error.receipt().attempts), (Effect::Nothing, 4), "tried again: surely nothing was sent");
+    assert_eq!(
+        (error.effect(), error.receipt().attempts),
+        (Effect::Nothing, 4),
+        "tried again: surely nothing was sent"
+    );
     assert!(error.is_transient());
 }
 
@@ -111,7 +120,11 @@ async fn throttled_waits_as_long_as_the_server_names() {
         let http = http(&vendor, Options::default());
         post(&http).await.unwrap();
         let seen = vendor.seen();
-        assert!(seen[1].at - seen[0].at >= TimeDelta::seconds(at_least), "{name}: {:?}", seen[1].at - seen[0].at);
+        assert!(
+            seen[1].at - seen[0].at >= TimeDelta::seconds(at_least),
+            "{name}: {:?}",
+            seen[1].at - seen[0].at
+        );
     }
 }
 
@@ -156,7 +169,10 @@ async fn a_body_beyond_the_cap_is_dropped() {
 async fn a_good_status_over_nonsense_is_unreadable_and_was_accepted() {
     let vendor = Vendor::script(vec![text(200, "<!doctype html><title>Sign in</title>")]).await;
     let error = post(&http(&vendor, Options::default())).await.unwrap_err();
-    assert!(matches!(error.fault(), Fault::Unreadable { status: 200, detail } if detail.contains("Sign in")), "{error}");
+    assert!(
+        matches!(error.fault(), Fault::Unreadable { status: 200, detail } if detail.contains("Sign in")),
+        "{error}"
+    );
     assert_eq!(error.effect(), Effect::Accepted);
 }
 

@@ -11,6 +11,7 @@ pub mod error;
 pub mod http;
 pub mod lenient;
 pub mod limits;
+pub mod options;
 pub mod pagerduty;
 pub mod posthog;
 pub mod probe;

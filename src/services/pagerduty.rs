@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::dialect::{Dialect, Words, say, usual_words};
-use super::http::{Auth, Http, Options};
+use super::http::Http;
 use super::limits::LimitHeaders;
+use super::options::{Auth, Options};
 use super::request::{Reply, Request};
 use super::{Answer, Outcome, ServiceError};
 use crate::clock::Clock;
@@ -163,7 +164,9 @@ fn words(reply: &Reply) -> Words {
         words.detail = Some(format!("{message}: {errors}"));
     }
     if reply.status == 400 {
-        words.next = Some("check the routing key (32 characters) and what was sent; repeating does not help".to_owned());
+        words.next = Some(
+            "check the routing key (32 characters) and what was sent; repeating does not help".to_owned(),
+        );
     }
     words
 }
@@ -218,7 +221,10 @@ mod tests {
         let vendor = Vendor::script(vec![json(400, &no)]).await;
         let client = pagerduty(&vendor);
         let error = client.trigger(&alert()).await.unwrap_err();
-        assert!(matches!(error.fault(), Fault::Refused { status: 400, detail, .. } if detail.contains("routing_key")), "{error}");
+        assert!(
+            matches!(error.fault(), Fault::Refused { status: 400, detail, .. } if detail.contains("routing_key")),
+            "{error}"
+        );
         assert_eq!(vendor.seen().len(), 1);
         assert!(!format!("{error} {error:?} {client:?}").contains(SECRET));
     }

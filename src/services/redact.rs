@@ -11,8 +11,18 @@ use secrecy::{ExposeSecret, SecretString};
 const MASK: &str = "[redacted]";
 
 /// The beginnings of tokens that are secret whoever they belong to.
-const TOKEN_PREFIXES: [&str; 10] =
-    ["sntryu_", "sntrys_", "phx_", "phs_", "xoxb-", "xoxp-", "xapp-", "sbp_", "hooks.slack.com/services/", "Bearer "];
+const TOKEN_PREFIXES: [&str; 10] = [
+    "sntryu_",
+    "sntrys_",
+    "phx_",
+    "phs_",
+    "xoxb-",
+    "xoxp-",
+    "xapp-",
+    "sbp_",
+    "hooks.slack.com/services/",
+    "Bearer ",
+];
 
 /// What a client's errors and receipts are cleaned with.
 #[derive(Clone, Default)]
@@ -95,7 +105,8 @@ fn mask_after(text: &str, prefix: &str) -> String {
     let mut rest = text;
     while let Some(at) = rest.find(prefix) {
         let (before, from) = rest.split_at(at + prefix.len());
-        let end = from.find(|c: char| !(c.is_ascii_alphanumeric() || "-_./+=".contains(c))).unwrap_or(from.len());
+        let end =
+            from.find(|c: char| !(c.is_ascii_alphanumeric() || "-_./+=".contains(c))).unwrap_or(from.len());
         out.push_str(before);
         if end >= 4 {
             out.push_str(MASK);
@@ -115,7 +126,8 @@ mod tests {
     #[test]
     fn secrets_are_masked_plain_encoded_and_by_their_form() {
         let redactor = Redactor::new().with(&SecretString::from("s3cr+t/va\"lue"));
-        let text = redactor.clean(r#"a s3cr+t/va"lue b s3cr%2Bt%2Fva%22lue c s3cr+t/va\"lue d phx_abcDEF123 e"#);
+        let text =
+            redactor.clean(r#"a s3cr+t/va"lue b s3cr%2Bt%2Fva%22lue c s3cr+t/va\"lue d phx_abcDEF123 e"#);
         assert_eq!(text, "a [redacted] b [redacted] c [redacted] d phx_[redacted] e");
     }
 

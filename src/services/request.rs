@@ -108,6 +108,7 @@ impl Request {
 
     /// Adds a query parameter; the same name may come several times.
     #[must_use]
+    #[expect(clippy::needless_pass_by_value, reason = "numbers and texts alike, without an & on each")]
     pub fn query(mut self, name: &str, value: impl ToString) -> Self {
         self.query.push((name.to_owned(), value.to_string()));
         self

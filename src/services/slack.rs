@@ -12,8 +12,9 @@ use url::Url;
 
 use super::dialect::{Dialect, Words, usual_words};
 use super::error::{Effect, Fault};
-use super::http::{Auth, Http, Options};
+use super::http::Http;
 use super::limits::{Gate, LimitHeaders};
+use super::options::{Auth, Options};
 use super::request::{Reply, Request};
 use super::{Answer, Outcome, ServiceError};
 use crate::clock::Clock;
@@ -199,7 +200,9 @@ fn webhook_words(reply: &Reply) -> Words {
     let code = reply.text().trim().to_owned();
     let next = match code.as_str() {
         "invalid_token" | "no_service" | "no_team" => Some("the webhook was removed: make a new one"),
-        "channel_not_found" | "channel_is_archived" | "action_prohibited" => Some("make a webhook for another channel"),
+        "channel_not_found" | "channel_is_archived" | "action_prohibited" => {
+            Some("make a webhook for another channel")
+        }
         _ => None,
     };
     Words { detail: Some(code.clone()), code: Some(code), next: next.map(str::to_owned), ..Words::default() }
@@ -213,7 +216,8 @@ mod tests {
     use crate::services::testing::{SECRET, Say, Vendor, json, secret, text};
 
     fn slack(vendor: &Vendor) -> Slack {
-        Slack::new(&Config { api: vendor.url.join("api").unwrap(), token: secret() }, vendor.clock.clone()).unwrap()
+        Slack::new(&Config { api: vendor.url.join("api").unwrap(), token: secret() }, vendor.clock.clone())
+            .unwrap()
     }
 
     fn hello() -> Message {
@@ -230,21 +234,37 @@ mod tests {
         slack.post("#deployment", &answer).await.unwrap();
         slack.update(&posted, &hello()).await.unwrap();
         let seen = vendor.seen();
-        assert_eq!((seen[0].path.as_str(), &seen[0].json()["text"]), ("/api/chat.postMessage", &object!("2.0.0 is &lt;live&gt; &amp; well")));
+        assert_eq!(
+            (seen[0].path.as_str(), &seen[0].json()["text"]),
+            ("/api/chat.postMessage", &object!("2.0.0 is &lt;live&gt; &amp; well"))
+        );
         assert_eq!(seen[1].json()["thread_ts"], "1759502280.000200");
-        assert_eq!((seen[2].path.as_str(), &seen[2].json()["channel"]), ("/api/chat.update", &object!("C0DEPLOY01")));
+        assert_eq!(
+            (seen[2].path.as_str(), &seen[2].json()["channel"]),
+            ("/api/chat.update", &object!("C0DEPLOY01"))
+        );
         // Stamped on arrival, so a little less than a second may lie between two.
-        assert!(seen[2].at - seen[0].at >= chrono::TimeDelta::milliseconds(1500), "{:?}", seen[2].at - seen[0].at);
+        assert!(
+            seen[2].at - seen[0].at >= chrono::TimeDelta::milliseconds(1500),
+            "{:?}",
+            seen[2].at - seen[0].at
+        );
     }
 
     #[tokio::test]
     async fn a_200_that_is_not_ok_is_a_failure_with_its_reason() {
         for (said, expected) in [
-            (object!({"ok": false, "error": "missing_scope", "needed": "chat:write", "provided": "channels:read"}), "lacks the scope chat:write; it has: channels:read"),
+            (
+                object!({"ok": false, "error": "missing_scope", "needed": "chat:write", "provided": "channels:read"}),
+                "lacks the scope chat:write; it has: channels:read",
+            ),
             (object!({"ok": false, "error": "invalid_auth"}), "not authenticated"),
             (object!({"ok": false, "error": "not_in_channel"}), "invite the bot"),
             (object!({"ok": false, "error": "ratelimited"}), "too many requests"),
-            (object!({"ok": false, "error": "invalid_blocks", "response_metadata": {"messages": ["must be array"]}}), "invalid_blocks: must be array"),
+            (
+                object!({"ok": false, "error": "invalid_blocks", "response_metadata": {"messages": ["must be array"]}}),
+                "invalid_blocks: must be array",
+            ),
             (object!({}), "no reason given"),
         ] {
             let vendor = Vendor::script(vec![json(200, &said)]).await;
@@ -271,7 +291,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_webhook_says_ok_in_plain_text_and_never_shows_itself() {
-        let vendor = Vendor::script(vec![text(200, "ok"), text(404, "no_service"), text(200, "<html>")]).await;
+        let vendor =
+            Vendor::script(vec![text(200, "ok"), text(404, "no_service"), text(200, "<html>")]).await;
         let url = SecretString::from(format!("{}services/T000/B000/{SECRET}", vendor.url));
         let hook = Webhook::new(&url, vendor.clock.clone()).unwrap();
         let answer = hook.post(&hello()).await.unwrap();

@@ -14,8 +14,9 @@ use url::Url;
 
 use super::dialect::{Dialect, usual_words};
 use super::error::Effect;
-use super::http::{Auth, Http, Options};
+use super::http::Http;
 use super::limits::{Gate, LimitHeaders};
+use super::options::{Auth, Options};
 use super::request::{Request, segment};
 use super::{Answer, Outcome, ServiceError, lenient};
 use crate::clock::Clock;
@@ -223,7 +224,9 @@ impl Statuspage {
         let options = Options { gate: Gate::new(1, Duration::from_secs(1)), ..Options::default() };
         let public = match &config.public {
             None => None,
-            Some(url) => Some(Http::new(&DIALECT, url.clone(), &Auth::None, clock.clone(), Options::default())?),
+            Some(url) => {
+                Some(Http::new(&DIALECT, url.clone(), &Auth::None, clock.clone(), Options::default())?)
+            }
         };
         let http = Http::new(&DIALECT, config.api.clone(), &auth, clock, options)?;
         Ok(Self { http, public, page: config.page.clone() })
@@ -256,7 +259,8 @@ impl Statuspage {
                     let receipt = list.receipt;
                     list.value.into_iter().map(move |value| Answer { value, receipt: receipt.clone() })
                 });
-                let ours = |it: &Answer<Incident>| it.value.name == name && it.value.created_at >= Some(since);
+                let ours =
+                    |it: &Answer<Incident>| it.value.name == name && it.value.created_at >= Some(since);
                 made.into_iter().find(ours).ok_or(lost)
             }
             answer => answer,
@@ -274,7 +278,8 @@ impl Statuspage {
                 let read = self.http.json(Request::get(path, "read the incident")).await;
                 let read: Answer<Incident> = read.map_err(|_| lost.clone())?;
                 let newest = read.value.incident_updates.first();
-                let there = newest.is_some_and(|newest| newest.body == post.body && newest.status == post.stage.word());
+                let there = newest
+                    .is_some_and(|newest| newest.body == post.body && newest.status == post.stage.word());
                 if there { Ok(read) } else { Err(lost) }
             }
             answer => answer,
@@ -286,8 +291,10 @@ impl Statuspage {
         let unresolved = self.unresolved().await?;
         let mut all = unresolved.value;
         for list in ["incidents/upcoming", "incidents/active_maintenance"] {
-            let more: Answer<Vec<Incident>> =
-                self.http.json(Request::get(self.path(list), "list maintenances").query("limit", 100)).await?;
+            let more: Answer<Vec<Incident>> = self
+                .http
+                .json(Request::get(self.path(list), "list maintenances").query("limit", 100))
+                .await?;
             for incident in more.value {
                 if !all.iter().any(|known| known.id == incident.id) {
                     all.push(incident);
@@ -299,7 +306,9 @@ impl Statuspage {
 
     /// Incidents that are not resolved.
     pub async fn unresolved(&self) -> Outcome<Vec<Incident>> {
-        self.http.json(Request::get(self.path("incidents/unresolved"), "list open incidents").query("limit", 100)).await
+        self.http
+            .json(Request::get(self.path("incidents/unresolved"), "list open incidents").query("limit", 100))
+            .await
     }
 
     /// The components.

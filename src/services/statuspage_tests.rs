@@ -1,3 +1,5 @@
+//! Announcing once, and finding again what was announced when the answer was lost.
+
 use serde_json::json as object;
 
 use super::super::error::Fault;
@@ -27,13 +29,17 @@ fn made(name: &str, created: DateTime<Utc>, updates: &Value) -> Value {
 #[tokio::test]
 async fn an_incident_is_opened_without_mail_unless_asked() {
     let vendor = Vendor::start(|seen, _| json(201, &made("Contacts are slow", seen.at, &Value::Null))).await;
-    let opened = statuspage(&vendor).open_incident("Contacts are slow", &post(Stage::Investigating)).await.unwrap();
+    let opened =
+        statuspage(&vendor).open_incident("Contacts are slow", &post(Stage::Investigating)).await.unwrap();
     assert_eq!(opened.value.id, "p31zjtct2jer");
     let seen = &vendor.seen()[0];
     assert_eq!(seen.path, "/v1/pages/h12345678/incidents");
     assert_eq!(seen.header("authorization"), format!("OAuth {SECRET}"));
     let sent = &seen.json()["incident"];
-    assert_eq!((&sent["deliver_notifications"], &sent["components"]["8kbf7d35c070"]), (&object!(false), &object!("degraded_performance")));
+    assert_eq!(
+        (&sent["deliver_notifications"], &sent["components"]["8kbf7d35c070"]),
+        (&object!(false), &object!("degraded_performance"))
+    );
 }
 
 #[tokio::test]
@@ -43,18 +49,28 @@ async fn a_maintenance_is_not_moved_by_the_clock() {
     let slot = Slot { from, until: from + TimeDelta::hours(6) };
     statuspage(&vendor).schedule_maintenance("Maintenance", slot, &post(Stage::Scheduled)).await.unwrap();
     let sent = &vendor.seen()[0].json()["incident"];
-    assert_eq!((&sent["status"], &sent["scheduled_auto_in_progress"]), (&object!("scheduled"), &object!(false)));
+    assert_eq!(
+        (&sent["status"], &sent["scheduled_auto_in_progress"]),
+        (&object!("scheduled"), &object!(false))
+    );
 }
 
 #[tokio::test]
 async fn a_lost_answer_is_looked_for_and_not_announced_twice() {
     let vendor = Vendor::start(|seen, n| match n {
         0 => Say::Reset,
-        1 => json(200, &object!([made("Old news", seen.at, &object!([])), made("Contacts are slow", seen.at, &object!([]))])),
+        1 => json(
+            200,
+            &object!([
+                made("Old news", seen.at, &object!([])),
+                made("Contacts are slow", seen.at, &object!([]))
+            ]),
+        ),
         _ => json(200, &object!([])),
     })
     .await;
-    let opened = statuspage(&vendor).open_incident("Contacts are slow", &post(Stage::Investigating)).await.unwrap();
+    let opened =
+        statuspage(&vendor).open_incident("Contacts are slow", &post(Stage::Investigating)).await.unwrap();
     assert_eq!(opened.value.name, "Contacts are slow");
     assert_eq!(vendor.seen().iter().filter(|seen| seen.method == "POST").count(), 1);
 
@@ -64,7 +80,10 @@ async fn a_lost_answer_is_looked_for_and_not_announced_twice() {
         _ => json(200, &object!([])),
     })
     .await;
-    let error = statuspage(&vendor).open_incident("Contacts are slow", &post(Stage::Investigating)).await.unwrap_err();
+    let error = statuspage(&vendor)
+        .open_incident("Contacts are slow", &post(Stage::Investigating))
+        .await
+        .unwrap_err();
     assert_eq!(error.effect(), Effect::Unknown, "an older one of that name is not ours");
 }
 
@@ -79,7 +98,10 @@ async fn an_update_is_sent_once_and_found_again() {
         .await;
         let answer = statuspage(&vendor).update("p31zjtct2jer", &post(Stage::Monitoring)).await;
         assert_eq!(answer.is_ok(), found);
-        assert_eq!(vendor.seen().iter().map(|seen| seen.method.as_str()).collect::<Vec<_>>(), ["PATCH", "GET"]);
+        assert_eq!(
+            vendor.seen().iter().map(|seen| seen.method.as_str()).collect::<Vec<_>>(),
+            ["PATCH", "GET"]
+        );
     }
 }
 
@@ -94,7 +116,10 @@ async fn a_420_is_a_limit_too_and_both_error_forms_are_read() {
         let vendor = Vendor::script(vec![json(422, &body)]).await;
         let client = statuspage(&vendor);
         let error = client.set_component("x", ComponentStatus::Operational).await.unwrap_err();
-        assert!(matches!(error.fault(), Fault::Refused { status: 422, detail, .. } if detail == "no such component"), "{error}");
+        assert!(
+            matches!(error.fault(), Fault::Refused { status: 422, detail, .. } if detail == "no such component"),
+            "{error}"
+        );
         assert!(!format!("{error} {error:?} {client:?}").contains(SECRET));
     }
 }

@@ -46,7 +46,11 @@ impl Seen {
 /// An answer to give.
 #[derive(Debug, Clone)]
 pub(crate) enum Say {
-    Body { status: u16, headers: Vec<(&'static str, String)>, body: String },
+    Body {
+        status: u16,
+        headers: Vec<(&'static str, String)>,
+        body: String,
+    },
     /// Never answers.
     Hang,
     /// Breaks off in the middle of the body.
@@ -62,6 +66,7 @@ pub(crate) fn text(status: u16, body: &str) -> Say {
 }
 
 impl Say {
+    #[expect(clippy::needless_pass_by_value, reason = "numbers and texts alike, without an & on each")]
     pub(crate) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
         if let Self::Body { headers, .. } = &mut self {
             headers.push((name, value.to_string()));

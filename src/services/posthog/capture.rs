@@ -39,7 +39,8 @@ impl PostHog {
             "properties": {"check": mark, "$process_person_profile": false, "$lib": "gonogo"},
         });
         // The same uuid is the same event, however often it is sent.
-        let reply = http.send(Request::post("i/v0/e/", "send a check event").repeatable().json(&body)).await?;
+        let reply =
+            http.send(Request::post("i/v0/e/", "send a check event").repeatable().json(&body)).await?;
         let limited = reply.value().and_then(|body| body.get("quota_limited").cloned());
         if let Some(Value::Array(limited)) = limited
             && !limited.is_empty()
@@ -65,13 +66,21 @@ impl PostHog {
         loop {
             let rows = self.query(&query).await?;
             if !rows.value.is_empty() {
-                let timestamp = rows.value.get(0, "timestamp").and_then(Value::as_str).and_then(lenient::time);
+                let timestamp =
+                    rows.value.get(0, "timestamp").and_then(Value::as_str).and_then(lenient::time);
                 return Ok(rows.map(|_| SeenEvent { uuid, timestamp, waited: poll.waited() }));
             }
             if !poll.again().await {
                 let waited = seconds(poll.waited());
-                let fault = Fault::NotProven(format!("event {uuid} was accepted but is not visible after {waited}"));
-                let error = ServiceError::new("PostHog", "read the check event back", fault, Effect::Accepted, rows.receipt);
+                let fault =
+                    Fault::NotProven(format!("event {uuid} was accepted but is not visible after {waited}"));
+                let error = ServiceError::new(
+                    "PostHog",
+                    "read the check event back",
+                    fault,
+                    Effect::Accepted,
+                    rows.receipt,
+                );
                 return Err(error.advise("look at ingestion warnings and the quota in PostHog's settings"));
             }
         }

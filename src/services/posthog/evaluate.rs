@@ -113,8 +113,16 @@ impl PostHog {
                 };
                 let fault = Fault::NotProven(format!("{last}, {} after the change", seconds(poll.waited())));
                 let asked = format!("see the flag {} {expected:?} as a client", flag.key);
-                let error = crate::services::ServiceError::new("PostHog", asked, fault, Effect::Accepted, seen.receipt);
-                return Err(error.advise("look at the flag in PostHog, and go on to the next rung if users are hurt"));
+                let error = crate::services::ServiceError::new(
+                    "PostHog",
+                    asked,
+                    fault,
+                    Effect::Accepted,
+                    seen.receipt,
+                );
+                return Err(
+                    error.advise("look at the flag in PostHog, and go on to the next rung if users are hurt")
+                );
             }
         }
     }

@@ -99,13 +99,15 @@ impl PostHog {
         let mut last = None;
         for _ in 0..MAX_PAGES {
             let Some(pairs) = query.take() else { break };
-            let mut request = Request::get(self.path("feature_flags/"), asked.clone()).needs("feature_flag:read");
+            let mut request =
+                Request::get(self.path("feature_flags/"), asked.clone()).needs("feature_flag:read");
             for (name, value) in &pairs {
                 request = request.query(name, value);
             }
             let reply = self.api.send(request).await?;
             let page: Answer<Page> = self.api.read(&reply)?;
-            let found = page.value.results.into_iter().filter(|flag| flag.get("deleted") != Some(&json!(true)));
+            let found =
+                page.value.results.into_iter().filter(|flag| flag.get("deleted") != Some(&json!(true)));
             if let Some(flag) = found.filter_map(Flag::read).find(|flag| flag.key == key) {
                 return Ok(Answer { value: flag, receipt: page.receipt });
             }
@@ -116,10 +118,17 @@ impl PostHog {
             });
             last = Some(reply);
         }
-        let missing = Fault::NotFound(format!("there is no flag with the key {key} in project {}", self.project));
+        let missing =
+            Fault::NotFound(format!("there is no flag with the key {key} in project {}", self.project));
         let error = match &last {
             Some(reply) => self.api.fail(reply, missing),
-            None => ServiceError::new("PostHog", asked, missing, Effect::Nothing, crate::services::Receipt::default()),
+            None => ServiceError::new(
+                "PostHog",
+                asked,
+                missing,
+                Effect::Nothing,
+                crate::services::Receipt::default(),
+            ),
         };
         Err(error.advise("check the key, letter by letter: - and _ differ"))
     }
@@ -134,13 +143,17 @@ impl PostHog {
     /// Switches a flag, whatever version it has: in an emergency the last word wins.
     pub async fn switch(&self, id: &str, to: Switch) -> Outcome<Flag> {
         let word = if to == Switch::On { "on" } else { "off" };
-        let request = Request::patch(self.flag_path(id), format!("switch the flag {word}")).needs("feature_flag:write");
+        let request =
+            Request::patch(self.flag_path(id), format!("switch the flag {word}")).needs("feature_flag:write");
         let reply = self.api.send(request.json(&json!({"active": to == Switch::On}))).await?;
         let flag = self.flag_of(&reply)?;
         if flag.value.switch == to {
             return Ok(flag);
         }
-        Err(self.api.fail(&reply, Fault::NotProven(format!("PostHog accepted the change, but the flag is not {word}"))))
+        Err(self.api.fail(
+            &reply,
+            Fault::NotProven(format!("PostHog accepted the change, but the flag is not {word}")),
+        ))
     }
 
     /// Gives shares (in percent) to the flag's groups, by their place. `flag` must be as last read; if somebody changed it
@@ -152,10 +165,17 @@ impl PostHog {
         }
         let mut filters = flag.raw.get("filters").cloned().unwrap_or_default();
         for (&at, &share) in shares {
-            let group = filters.get_mut("groups").and_then(|groups| groups.get_mut(at)).and_then(Value::as_object_mut);
+            let group = filters
+                .get_mut("groups")
+                .and_then(|groups| groups.get_mut(at))
+                .and_then(Value::as_object_mut);
             let Some(group) = group else {
-                return Err(setup(format!("the flag {} has {} groups, and none at {at}", flag.key, flag.groups.len()))
-                    .advise("open the flag in PostHog and add the condition first"));
+                return Err(setup(format!(
+                    "the flag {} has {} groups, and none at {at}",
+                    flag.key,
+                    flag.groups.len()
+                ))
+                .advise("open the flag in PostHog and add the condition first"));
             };
             let number = lenient::count(&json!(share)).filter(|whole| (*whole as f64 - share).abs() < 1e-9);
             group.insert("rollout_percentage".to_owned(), number.map_or(json!(share), |whole| json!(whole)));
@@ -165,7 +185,8 @@ impl PostHog {
             body["version"] = json!(version);
         }
         // Sent once: repeating it after a lost answer would meet its own new version as a conflict.
-        let request = Request::patch(self.flag_path(&flag.id), "set the flag's share").needs("feature_flag:write");
+        let request =
+            Request::patch(self.flag_path(&flag.id), "set the flag's share").needs("feature_flag:write");
         let reply = match self.api.send(request.only_once().json(&body)).await {
             Ok(reply) => reply,
             Err(error) if error.effect() == Effect::Unknown => {
@@ -181,7 +202,10 @@ impl PostHog {
             return Ok(changed);
         }
         let problem = "PostHog accepted the change, but the flag's groups are not what was sent";
-        Err(self.api.fail(&reply, Fault::NotProven(problem.to_owned())).advise("open the flag in PostHog and compare"))
+        Err(self
+            .api
+            .fail(&reply, Fault::NotProven(problem.to_owned()))
+            .advise("open the flag in PostHog and compare"))
     }
 
     fn flag_of(&self, reply: &Reply) -> Outcome<Flag> {

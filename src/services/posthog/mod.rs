@@ -25,8 +25,9 @@ pub use readings::{Arm, Exposure, Reading};
 
 use super::dialect::{Dialect, Words, usual_words};
 use super::error::{Fault, ServiceError};
-use super::http::{Auth, Http, Options};
+use super::http::Http;
 use super::limits::{Gate, LimitHeaders};
+use super::options::{Auth, Options};
 use super::request::{Reply, Request, segment};
 use super::{Outcome, lenient};
 use crate::clock::Clock;
@@ -78,7 +79,7 @@ impl PostHog {
             return Err(setup("a project key (phc_…) stands in the place of a personal key")
                 .advise("make a personal API key (phx_…) in PostHog's settings and set that"));
         }
-        let public_key = config.project_key.as_ref().map(|key| key.expose_secret());
+        let public_key = config.project_key.as_ref().map(ExposeSecret::expose_secret);
         if public_key.is_some_and(|key| key.starts_with("phx_") || key.starts_with("phs_")) {
             return Err(setup("a secret key (phx_… or phs_…) stands in the place of the project key, which every browser sees")
                 .advise("set the project key (phc_…) there, and replace the secret key if it was ever published"));
@@ -111,7 +112,8 @@ impl PostHog {
             "creation_type": "GIT",
             "scope": "project",
         });
-        let request = Request::post(self.path("annotations/"), "annotate the deployment").needs("annotation:write");
+        let request =
+            Request::post(self.path("annotations/"), "annotate the deployment").needs("annotation:write");
         let reply = self.api.send(request.json(&body)).await?;
         let made = self.api.read::<Value>(&reply)?;
         match made.value.get("id").and_then(lenient::text) {

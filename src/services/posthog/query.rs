@@ -99,8 +99,11 @@ impl PostHog {
             let status = Status::deserialize(status)
                 .map_err(|error| self.queries.unreadable(&reply, &error.to_string()))?;
             if status.error {
-                let detail = status.error_message.unwrap_or_else(|| "the query failed without a word".to_owned());
-                return Err(self.queries.fail(&reply, refused(&reply, &self.queries.redactor().clean(&detail))));
+                let detail =
+                    status.error_message.unwrap_or_else(|| "the query failed without a word".to_owned());
+                return Err(self
+                    .queries
+                    .fail(&reply, refused(&reply, &self.queries.redactor().clean(&detail))));
             }
             if status.complete {
                 // A blocking answer carries its status beside the rows.
@@ -112,7 +115,9 @@ impl PostHog {
             };
             if !poll.again().await {
                 let waited = seconds(poll.waited());
-                return Err(self.queries.fail(&reply, Fault::NotProven(format!("the query is not done after {waited}"))));
+                return Err(self
+                    .queries
+                    .fail(&reply, Fault::NotProven(format!("the query is not done after {waited}"))));
             }
             let path = self.path(&format!("query/{}/", segment(&id)));
             reply = self.queries.send(Request::get(path, asked.clone()).needs("query:read")).await?;

@@ -125,7 +125,8 @@ impl PostHog {
              WHERE s.$start_timestamp >= {since} GROUP BY variant"
         );
         // The least certain statement: without it the arms are still worth having.
-        let sessions = self.query(&Hogql { statement, values: Map::new(), name: "gonogo session length" }).await;
+        let sessions =
+            self.query(&Hogql { statement, values: Map::new(), name: "gonogo session length" }).await;
         let sessions = match sessions {
             Ok(sessions) => Some(sessions.value),
             Err(error) => {
@@ -138,7 +139,9 @@ impl PostHog {
                 .map(|row| {
                     let variant = rows.get(row, "variant").and_then(lenient::text).unwrap_or_default();
                     let session_mean_s = sessions.as_ref().and_then(|sessions| {
-                        let of = |at: &usize| sessions.get(*at, "variant").and_then(Value::as_str) == Some(&variant);
+                        let of = |at: &usize| {
+                            sessions.get(*at, "variant").and_then(Value::as_str) == Some(&variant)
+                        };
                         sessions.number((0..sessions.len()).find(of)?, "mean")
                     });
                     Arm {

@@ -1,3 +1,5 @@
+//! PostHog's queries, flags and events, and the changes that it accepts without making them.
+
 use std::collections::HashMap;
 
 use serde_json::json as object;
@@ -26,14 +28,26 @@ fn flag(version: u64, active: bool, share: f64) -> Value {
 }
 
 fn rows(columns: &[&str], results: &Value) -> Say {
-    json(200, &object!({"columns": columns, "results": results, "error": null, "query_status": null, "is_cached": false}))
+    json(
+        200,
+        &object!({"columns": columns, "results": results, "error": null, "query_status": null, "is_cached": false}),
+    )
 }
 
 #[tokio::test]
 async fn the_live_numbers_come_in_one_uncached_statement() {
     let columns = [
-        "page_views", "people", "exceptions", "affected_people", "sessions", "bad_sessions", "lcp_p95", "lcp_n", "load_p95",
-        "load_n", "newest_page_view",
+        "page_views",
+        "people",
+        "exceptions",
+        "affected_people",
+        "sessions",
+        "bad_sessions",
+        "lcp_p95",
+        "lcp_n",
+        "load_p95",
+        "load_n",
+        "newest_page_view",
     ];
     let vendor = Vendor::script(vec![
         rows(&columns, &object!([[500, 40, 2, 1, 60, 1, 1873.5, 480, null, 0, "2026-10-03T15:41:00Z"]])),
@@ -42,7 +56,10 @@ async fn the_live_numbers_come_in_one_uncached_statement() {
     .await;
     let posthog = posthog(&vendor);
     let live = posthog.reading(Duration::from_mins(15)).await.unwrap().value;
-    assert_eq!((live.page_views, live.bad_sessions, live.lcp_p95_ms, live.load_p95_ms), (Some(500), Some(1), Some(1873.5), None));
+    assert_eq!(
+        (live.page_views, live.bad_sessions, live.lcp_p95_ms, live.load_p95_ms),
+        (Some(500), Some(1), Some(1873.5), None)
+    );
     assert!(live.newest_page_view.is_some());
     let silent = posthog.reading(Duration::from_mins(15)).await.unwrap().value;
     assert_eq!((silent.page_views, silent.lcp_p95_ms, silent.newest_page_view), (Some(0), None, None));
@@ -53,11 +70,14 @@ async fn the_live_numbers_come_in_one_uncached_statement() {
 
 #[tokio::test]
 async fn a_promised_answer_is_waited_for() {
-    let status = |complete: bool, results: Value| {
-        object!({"query_status": {"id": "q-1", "complete": complete, "error": false, "results": results}})
-    };
+    let status = |complete: bool, results: Value| object!({"query_status": {"id": "q-1", "complete": complete, "error": false, "results": results}});
     let done = status(true, object!({"columns": ["n"], "results": [[31]]}));
-    let vendor = Vendor::script(vec![json(202, &status(false, Value::Null)), json(202, &status(false, Value::Null)), json(200, &done)]).await;
+    let vendor = Vendor::script(vec![
+        json(202, &status(false, Value::Null)),
+        json(202, &status(false, Value::Null)),
+        json(200, &done),
+    ])
+    .await;
     let query = Hogql { statement: "SELECT 1".into(), values: serde_json::Map::new(), name: "n" };
     let answer = posthog(&vendor).query(&query).await.unwrap().value;
     assert_eq!(answer.count(0, "n"), Some(31));
@@ -123,7 +143,11 @@ async fn a_share_is_set_with_whole_filters_and_a_lock() {
     let after = posthog.set_shares(&before, &HashMap::from([(1, 50.0)])).await.unwrap().value;
     assert_eq!(after.version, Some(8));
     let sent = vendor.seen()[1].json();
-    assert_eq!(sent["filters"]["groups"].as_array().unwrap().len(), 2, "all groups, not only the changed one");
+    assert_eq!(
+        sent["filters"]["groups"].as_array().unwrap().len(),
+        2,
+        "all groups, not only the changed one"
+    );
     assert_eq!(sent["filters"]["groups"][1]["rollout_percentage"], object!(50));
     assert_eq!((&sent["version"], &sent["original_flag"]["version"]), (&object!(7), &object!(7)));
 }
@@ -171,7 +195,10 @@ async fn errors_and_quota_make_a_flag_unknown_and_absence_off() {
     for (body, expected) in [
         (on, "On"),
         (object!({"errorsWhileComputingFlags": true, "flags": {}}), "Unknown"),
-        (object!({"errorsWhileComputingFlags": false, "flags": {}, "quotaLimited": ["feature_flags"]}), "Unknown"),
+        (
+            object!({"errorsWhileComputingFlags": false, "flags": {}, "quotaLimited": ["feature_flags"]}),
+            "Unknown",
+        ),
         (object!({"errorsWhileComputingFlags": false, "flags": {}}), "Off"),
         (object!({"unexpected": true}), "Unknown"),
     ] {
@@ -185,7 +212,10 @@ async fn errors_and_quota_make_a_flag_unknown_and_absence_off() {
 #[tokio::test]
 async fn a_change_has_arrived_when_clients_see_its_version() {
     let seen = |version: u64, enabled: bool| {
-        json(200, &object!({"errorsWhileComputingFlags": false, "flags": {"contacts_redesign": {"enabled": enabled, "metadata": {"version": version}}}}))
+        json(
+            200,
+            &object!({"errorsWhileComputingFlags": false, "flags": {"contacts_redesign": {"enabled": enabled, "metadata": {"version": version}}}}),
+        )
     };
     let vendor = Vendor::script(vec![seen(7, true), seen(7, false), seen(8, false)]).await;
     let written = Flag::read_for_tests(flag(8, false, 10.0));
@@ -193,7 +223,10 @@ async fn a_change_has_arrived_when_clients_see_its_version() {
     assert_eq!(vendor.seen().len(), 3, "off at version 7 is not yet the change");
 
     let vendor = Vendor::script(vec![seen(7, true)]).await;
-    let error = posthog(&vendor).await_flag(&written, &probe(), Switch::Off, Duration::from_secs(10)).await.unwrap_err();
+    let error = posthog(&vendor)
+        .await_flag(&written, &probe(), Switch::Off, Duration::from_secs(10))
+        .await
+        .unwrap_err();
     assert!(matches!(error.fault(), Fault::NotProven(_)), "{error}");
 }
 
@@ -212,7 +245,8 @@ async fn an_event_is_read_back_when_it_appears() {
     assert!(seen.timestamp.is_some() && seen.waited >= Duration::from_secs(2));
     assert_eq!(vendor.seen()[1].json()["query"]["values"]["uuid"], vendor.seen()[0].json()["uuid"]);
 
-    let vendor = Vendor::script(vec![json(200, &object!({"status": "Ok", "quota_limited": ["events"]}))]).await;
+    let vendor =
+        Vendor::script(vec![json(200, &object!({"status": "Ok", "quota_limited": ["events"]}))]).await;
     let error = posthog(&vendor).prove("7f3a", Duration::from_mins(2)).await.unwrap_err();
     assert!(matches!(error.fault(), Fault::Quota(_)), "{error}");
 }
@@ -222,11 +256,16 @@ async fn refusals_are_put_into_words() {
     let scope = object!({"type": "authentication_error", "code": "permission_denied", "detail": "API key missing required scope 'feature_flag:write'", "attr": null});
     let vendor = Vendor::script(vec![json(403, &scope)]).await;
     let error = posthog(&vendor).switch("1", Switch::Off).await.unwrap_err();
-    assert!(matches!(error.fault(), Fault::Forbidden { missing: Some(scope), .. } if scope == "feature_flag:write"));
+    assert!(
+        matches!(error.fault(), Fault::Forbidden { missing: Some(scope), .. } if scope == "feature_flag:write")
+    );
 
     let vendor = Vendor::script(vec![text(401, "API key is not valid: phx_abcdefgh12345")]).await;
     let error = posthog(&vendor).send_check("x").await.unwrap_err();
-    assert!(matches!(error.fault(), Fault::Unauthenticated(detail) if detail.contains("API key is not valid")), "{error}");
+    assert!(
+        matches!(error.fault(), Fault::Unauthenticated(detail) if detail.contains("API key is not valid")),
+        "{error}"
+    );
     assert!(!format!("{error:?}").contains("abcdefgh"));
 
     let vendor = Vendor::script(vec![text(429, "billing limit reached")]).await;
@@ -234,7 +273,8 @@ async fn refusals_are_put_into_words() {
     assert!(matches!(error.fault(), Fault::Quota(_)), "{error}");
     assert_eq!(vendor.seen().len(), 1, "waiting does not pay the bill");
 
-    let vendor = Vendor::script(vec![text(429, "{}").with("retry-after", 62), json(200, &flag(7, true, 10.0))]).await;
+    let vendor =
+        Vendor::script(vec![text(429, "{}").with("retry-after", 62), json(200, &flag(7, true, 10.0))]).await;
     posthog(&vendor).flag("1").await.unwrap();
     let seen = vendor.seen();
     assert!(seen[1].at - seen[0].at >= chrono::TimeDelta::seconds(62));
@@ -251,7 +291,10 @@ fn keys_in_the_wrong_place_are_named_and_not_shown() {
         project_key: Some(public.into()),
     };
     let error = PostHog::new(&config(&format!("phc_{SECRET}"), "phc_x"), Clock::wall()).unwrap_err();
-    assert!(error.to_string().contains("a project key (phc_…) stands in the place of a personal key"), "{error}");
+    assert!(
+        error.to_string().contains("a project key (phc_…) stands in the place of a personal key"),
+        "{error}"
+    );
     assert!(!format!("{error} {error:?}").contains(SECRET));
     let error = PostHog::new(&config("phx_1", &format!("phx_{SECRET}")), Clock::wall()).unwrap_err();
     assert!(!format!("{error} {error:?}").contains(SECRET));

@@ -34,7 +34,8 @@ impl Csp {
     /// Whether a page at `page` may reach `target` under a directive such as `connect-src`.
     pub fn allows(&self, directive: &str, page: &Url, target: &Url) -> bool {
         self.0.iter().all(|policy| {
-            let named = |name: &str| policy.iter().find(|(known, _)| known == name).map(|(_, sources)| sources);
+            let named =
+                |name: &str| policy.iter().find(|(known, _)| known == name).map(|(_, sources)| sources);
             match named(directive).or_else(|| named("default-src")) {
                 None => true,
                 Some(sources) => sources.iter().any(|source| matches(source, page, target)),
@@ -64,7 +65,9 @@ fn matches(source: &str, page: &Url, target: &Url) -> bool {
     }
     let (authority, path) = rest.split_once('/').map_or((rest, None), |(host, path)| (host, Some(path)));
     let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if port == "*" || port.bytes().all(|byte| byte.is_ascii_digit()) => (host, Some(port)),
+        Some((host, port)) if port == "*" || port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            (host, Some(port))
+        }
         _ => (authority, None),
     };
     let port_fits = match port {

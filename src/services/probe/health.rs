@@ -10,7 +10,6 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::{Probe, cached, is_page};
-use crate::services::error::Fault;
 use crate::services::lenient;
 use crate::services::request::Reply;
 
@@ -96,9 +95,13 @@ impl Probe {
             (Ok(real), Ok(absent)) => {
                 let same = absent.status == real.status && absent.body == real.body;
                 let well = self.judge(&absent).is_healthy();
-                if same || well || (is_page(&real.body) && real.status == 200) { CanFail::No } else { CanFail::Yes }
+                if same || well || (is_page(&real.body) && real.status == 200) {
+                    CanFail::No
+                } else {
+                    CanFail::Yes
+                }
             }
-            (Err(error), _) | (_, Err(error)) => CanFail::Unknown(unanswered(error.fault())),
+            (Err(error), _) | (_, Err(error)) => CanFail::Unknown(error.fault().to_string()),
         }
     }
 
@@ -107,7 +110,8 @@ impl Probe {
         let short = self.0.redactor().excerpt(&reply.body, 120);
         let sick = |why: String| HealthState::Unhealthy { status, why };
         if !(200..300).contains(&status) {
-            let why = if is_page(&reply.body) || short.is_empty() { format!("status {status}") } else { short };
+            let why =
+                if is_page(&reply.body) || short.is_empty() { format!("status {status}") } else { short };
             return sick(why);
         }
         if is_page(&reply.body) {
@@ -133,10 +137,6 @@ impl Probe {
             None => sick(format!("says nothing about its state: {short}")),
         }
     }
-}
-
-fn unanswered(fault: &Fault) -> String {
-    fault.to_string()
 }
 
 fn is_well(word: &str) -> bool {

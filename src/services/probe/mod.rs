@@ -21,8 +21,9 @@ pub use pages::{Marker, Page};
 
 use super::ServiceError;
 use super::dialect::{Dialect, usual_words};
-use super::http::{Auth, Http, Options};
+use super::http::Http;
 use super::limits::LimitHeaders;
+use super::options::{Auth, Options};
 use super::request::{Reply, Request};
 use super::retry::Backoff;
 use crate::clock::Clock;

@@ -92,12 +92,16 @@ impl Probe {
         let html = reply.text();
         let metas = elements(&html, "meta");
         let meta = |wanted: &str| {
-            let named = |meta: &&str| attribute(meta, "name").is_some_and(|name| name.eq_ignore_ascii_case(wanted));
+            let named =
+                |meta: &&str| attribute(meta, "name").is_some_and(|name| name.eq_ignore_ascii_case(wanted));
             attribute(metas.iter().copied().find(|meta| named(meta))?, "content")
         };
         let value = Marker { version: meta("version"), commit: meta("commit"), assets: assets(&html) };
         if value == Marker::default() {
-            return Err(self.0.unreadable(&reply, "neither /version.json, nor a meta element, nor assets tell the version"));
+            return Err(self.0.unreadable(
+                &reply,
+                "neither /version.json, nor a meta element, nor assets tell the version",
+            ));
         }
         Ok(Answer { value, receipt: reply.receipt })
     }
@@ -170,11 +174,12 @@ fn attribute(element: &str, name: &str) -> Option<String> {
 fn assets(html: &str) -> Vec<String> {
     let scripts = elements(html, "script").into_iter().filter_map(|script| attribute(script, "src"));
     let links = elements(html, "link").into_iter().filter_map(|link| attribute(link, "href"));
-    let built = |name: &String| name.ends_with(".js") || name.ends_with(".css") || name.ends_with(".mjs");
+    let built = |name: &String| {
+        std::path::Path::new(name).extension().is_some_and(|end| end == "js" || end == "mjs" || end == "css")
+    };
     scripts.chain(links).filter(built).collect()
 }
 
-/// Kept here so that a marker can be compared with what a health check says.
 impl Marker {
     /// Whether this is the version that was to go live; none when the marker does not say.
     pub fn is_version(&self, version: &str) -> Option<bool> {

@@ -1,3 +1,5 @@
+//! Applications that are well, ill, absent, or only a page.
+
 use serde_json::json as object;
 
 use super::*;
@@ -22,10 +24,18 @@ async fn health_of(said: Say) -> HealthState {
 
 #[tokio::test]
 async fn well_is_said_in_many_ways() {
-    let said = json(200, &object!({"status": "ok", "version": "2.0.0", "commit": "6ba09a7c", "checks": {"database": "ok"}}));
+    let said = json(
+        200,
+        &object!({"status": "ok", "version": "2.0.0", "commit": "6ba09a7c", "checks": {"database": "ok"}}),
+    );
     let well = HealthState::Healthy { version: Some("2.0.0".into()), commit: Some("6ba09a7c".into()) };
     assert_eq!(health_of(said).await, well);
-    for said in [json(200, &object!({"status": "UP"})), json(200, &object!({"status": "pass"})), text(200, "healthy\n"), json(200, &object!("OK"))] {
+    for said in [
+        json(200, &object!({"status": "UP"})),
+        json(200, &object!({"status": "pass"})),
+        text(200, "healthy\n"),
+        json(200, &object!("OK")),
+    ] {
         assert!(health_of(said.clone()).await.is_healthy(), "{said:?}");
     }
 }
@@ -34,7 +44,13 @@ async fn well_is_said_in_many_ways() {
 async fn everything_else_is_not_well_and_says_why() {
     for (said, expected) in [
         (json(503, &object!({"status": "error"})), "error"),
-        (json(200, &object!({"status": "fail", "checks": {"database": "down", "cache": {"status": "ok"}}})), "says fail (database: down)"),
+        (
+            json(
+                200,
+                &object!({"status": "fail", "checks": {"database": "down", "cache": {"status": "ok"}}}),
+            ),
+            "says fail (database: down)",
+        ),
         (json(200, &object!({})), "says nothing about its state"),
         (text(200, "hello"), "neither ok nor healthy"),
         (text(200, ""), "neither ok nor healthy"),
@@ -42,10 +58,15 @@ async fn everything_else_is_not_well_and_says_why() {
         (text(302, "").with("location", "/login"), "status 302"),
     ] {
         let state = health_of(said).await;
-        assert!(matches!(&state, HealthState::Unhealthy { why, .. } if why.contains(expected)), "{expected}: {state:?}");
+        assert!(
+            matches!(&state, HealthState::Unhealthy { why, .. } if why.contains(expected)),
+            "{expected}: {state:?}"
+        );
     }
     assert_eq!(health_of(text(200, INDEX)).await, HealthState::CatchAll);
-    assert!(matches!(health_of(Say::Hang).await, HealthState::Unreachable(why) if why.contains("no answer within")));
+    assert!(
+        matches!(health_of(Say::Hang).await, HealthState::Unreachable(why) if why.contains("no answer within"))
+    );
 }
 
 #[tokio::test]
@@ -54,15 +75,23 @@ async fn a_check_that_cannot_fail_is_found_out() {
     assert_eq!(probe(&catch_all).can_fail("/health").await, CanFail::No);
     let always_ok = Vendor::script(vec![text(200, "ok")]).await;
     assert_eq!(probe(&always_ok).can_fail("/health").await, CanFail::No);
-    let honest = Vendor::start(|seen, _| if seen.path == "/health" { text(200, "ok") } else { text(200, INDEX) }).await;
-    assert_eq!(probe(&honest).can_fail("/health").await, CanFail::Yes, "a catch-all beside a real check is no harm");
+    let honest =
+        Vendor::start(|seen, _| if seen.path == "/health" { text(200, "ok") } else { text(200, INDEX) })
+            .await;
+    assert_eq!(
+        probe(&honest).can_fail("/health").await,
+        CanFail::Yes,
+        "a catch-all beside a real check is no harm"
+    );
     let gone = Vendor::script(vec![Say::Hang]).await;
     assert!(matches!(probe(&gone).can_fail("/health").await, CanFail::Unknown(_)));
 }
 
 #[tokio::test]
 async fn no_cache_answers_for_the_application() {
-    let vendor = Vendor::script(vec![text(200, "ok").with("x-vercel-cache", "HIT"), text(200, "ok").with("age", 0)]).await;
+    let vendor =
+        Vendor::script(vec![text(200, "ok").with("x-vercel-cache", "HIT"), text(200, "ok").with("age", 0)])
+            .await;
     let probe = probe(&vendor);
     assert_eq!(probe.health("/health").await.cached.as_deref(), Some("x-vercel-cache: HIT"));
     assert_eq!(probe.health("/health").await.cached, None);
@@ -85,11 +114,17 @@ async fn the_version_is_read_from_the_marker_or_the_page() {
 
 #[tokio::test]
 async fn a_policy_that_lacks_a_monitoring_host_is_found() {
-    let vendor = Vendor::script(vec![text(200, INDEX), text(404, "<!doctype html>nothing here"), json(200, &object!({}))]).await;
+    let vendor = Vendor::script(vec![
+        text(200, INDEX),
+        text(404, "<!doctype html>nothing here"),
+        json(200, &object!({})),
+    ])
+    .await;
     let probe = probe(&vendor);
     let page = probe.page("/contacts").await.unwrap().value;
     assert_eq!(page.title.as_deref(), Some("Logos Vision"));
-    let hosts = ["https://us.i.posthog.com/", "https://o123.ingest.us.sentry.io/"].map(|url| url.parse::<Url>().unwrap());
+    let hosts = ["https://us.i.posthog.com/", "https://o123.ingest.us.sentry.io/"]
+        .map(|url| url.parse::<Url>().unwrap());
     assert_eq!(page.forbidden(&hosts), [&hosts[1]]);
     assert!(probe.page("/contacts").await.unwrap_err().is_not_found());
     assert!(probe.page("/contacts").await.is_err(), "JSON is no page");

@@ -80,7 +80,10 @@ impl Dsn {
 
 impl fmt::Debug for Dsn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Dsn").field("host", &self.host()).field("project", &self.project).finish_non_exhaustive()
+        f.debug_struct("Dsn")
+            .field("host", &self.host())
+            .field("project", &self.project)
+            .finish_non_exhaustive()
     }
 }
 
@@ -111,7 +114,9 @@ mod tests {
 
     #[test]
     fn a_wrong_dsn_is_named_and_not_shown() {
-        for wrong in ["your_sentry_dsn_here", "https://o1.ingest.sentry.io/1", "https://60120449@o1.ingest.sentry.io/"] {
+        for wrong in
+            ["your_sentry_dsn_here", "https://o1.ingest.sentry.io/1", "https://60120449@o1.ingest.sentry.io/"]
+        {
             let error = Dsn::parse(&wrong.into()).unwrap_err();
             assert!(!format!("{error} {error:?}").contains("60120449"));
         }
@@ -119,9 +124,14 @@ mod tests {
 
     #[test]
     fn a_limit_counts_when_it_is_about_errors_or_about_all() {
-        let limit = |text: &str| limited(&[("x-sentry-rate-limits".parse().unwrap(), text.parse().unwrap())].into_iter().collect());
-        assert_eq!(limit("60:error;transaction:key:quota, 2700:span:organization"), Some(Duration::from_mins(1)));
-        assert_eq!(limit("60:error:key, 2700::organization"), Some(Duration::from_secs(2700)));
+        let limit = |text: &str| {
+            limited(&[("x-sentry-rate-limits".parse().unwrap(), text.parse().unwrap())].into_iter().collect())
+        };
+        assert_eq!(
+            limit("60:error;transaction:key:quota, 2700:span:organization"),
+            Some(Duration::from_mins(1))
+        );
+        assert_eq!(limit("60:error:key, 2700::organization"), Some(Duration::from_mins(45)));
         assert_eq!(limit("60:transaction:key"), None);
     }
 }

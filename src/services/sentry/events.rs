@@ -179,7 +179,8 @@ impl Sentry {
 
     async fn count_errors(&self, window: Window, query: &str) -> Outcome<ErrorCounts> {
         let fields = vec!["count()".to_owned(), "count_unique(user)".to_owned()];
-        let query = TableQuery { dataset: Dataset::Errors, fields, query: query.to_owned(), window, sort: None };
+        let query =
+            TableQuery { dataset: Dataset::Errors, fields, query: query.to_owned(), window, sort: None };
         let table = self.table(query).await?;
         Ok(table.map(|table| ErrorCounts {
             events: table.first("count()").and_then(lenient::count),
@@ -191,7 +192,8 @@ impl Sentry {
     pub async fn page_loads(&self, window: Window, release: Option<&str>) -> Outcome<PageLoads> {
         let fields = ["count()", "p95(span.duration)", "p95(measurements.lcp)"].map(str::to_owned).to_vec();
         let query = filter("is_transaction:true", release);
-        let table = self.table(TableQuery { dataset: Dataset::Spans, fields, query, window, sort: None }).await?;
+        let table =
+            self.table(TableQuery { dataset: Dataset::Spans, fields, query, window, sort: None }).await?;
         Ok(table.map(|table| {
             let count = table.first("count()").and_then(lenient::count);
             // A quantile over nothing may come as 0.
@@ -223,7 +225,8 @@ impl Sentry {
             .query("interval", interval.as_secs());
         match self.http.json::<RawTimeseries>(window.on(request)).await {
             Ok(raw) => Ok(raw.map(|raw| {
-                let points = raw.time_series.into_iter().next().map(|series| series.values).unwrap_or_default();
+                let points =
+                    raw.time_series.into_iter().next().map(|series| series.values).unwrap_or_default();
                 self.settle(points, interval)
             })),
             // Older self-hosted servers do not know the endpoint, or not this axis.

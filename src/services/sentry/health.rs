@@ -83,7 +83,10 @@ impl Outcomes {
 
     /// Events that arrived and are counted nowhere, because of quota, filter or form.
     pub fn lost(&self) -> u64 {
-        ["rate_limited", "filtered", "invalid", "abuse", "cardinality_limited"].iter().map(|lost| self.of(lost)).sum()
+        ["rate_limited", "filtered", "invalid", "abuse", "cardinality_limited"]
+            .iter()
+            .map(|lost| self.of(lost))
+            .sum()
     }
 }
 

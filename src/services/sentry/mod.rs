@@ -28,8 +28,9 @@ pub use proof::{CheckEvent, SeenEvent, SentEvent};
 pub use releases::{Deploy, Made, NewDeploy, NewRelease, Release};
 
 use super::dialect::{Dialect, Words, say, usual_words};
-use super::http::{Auth, Http, Options};
+use super::http::Http;
 use super::limits::LimitHeaders;
+use super::options::{Auth, Options};
 use super::request::{Reply, Request, segment};
 use super::{Outcome, ServiceError, lenient};
 use crate::clock::Clock;
@@ -74,8 +75,11 @@ impl Window {
         match self {
             Self::Last(span) => {
                 let seconds = span.as_secs();
-                let period =
-                    if seconds.is_multiple_of(60) { format!("{}m", seconds / 60) } else { format!("{seconds}s") };
+                let period = if seconds.is_multiple_of(60) {
+                    format!("{}m", seconds / 60)
+                } else {
+                    format!("{seconds}s")
+                };
                 request.query("statsPeriod", period)
             }
             Self::Between(start, end) => request.query("start", plain(start)).query("end", plain(end)),
@@ -126,7 +130,8 @@ impl Sentry {
                 Some((dsn, http))
             }
         };
-        let http = Http::new(&DIALECT, config.api.clone(), &Auth::bearer(&config.token), clock, Options::default())?;
+        let http =
+            Http::new(&DIALECT, config.api.clone(), &Auth::bearer(&config.token), clock, Options::default())?;
         Ok(Self { http, ingest, config, project_id: OnceCell::new() })
     }
 
@@ -178,7 +183,8 @@ fn words(reply: &Reply) -> Words {
     if reply.status == StatusCode::FORBIDDEN.as_u16()
         && words.detail.as_deref().is_some_and(|detail| detail.contains("event submission rejected"))
     {
-        words.next = Some("check the DSN: key switched off, another project, or another region's host".to_owned());
+        words.next =
+            Some("check the DSN: key switched off, another project, or another region's host".to_owned());
     }
     words.wait = dsn::limited(&reply.headers);
     words

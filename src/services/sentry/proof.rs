@@ -65,7 +65,9 @@ impl Sentry {
     pub async fn send_check(&self, check: &CheckEvent) -> Outcome<SentEvent> {
         let Some((dsn, ingest)) = &self.ingest else {
             let problem = "no DSN is set, so no event can be sent";
-            return Err(ServiceError::setup("Sentry", "send a check event", problem).advise("set the project's DSN"));
+            return Err(
+                ServiceError::setup("Sentry", "send a check event", problem).advise("set the project's DSN")
+            );
         };
         let event_id = Uuid::new_v4().simple().to_string();
         let now = iso(self.http.clock().now());
@@ -78,8 +80,10 @@ impl Sentry {
         .to_string();
         let head = json!({"event_id": event_id, "dsn": dsn.whole().expose_secret(), "sent_at": now});
         let item = json!({"type": "event", "length": event.len()});
-        let auth =
-            format!("Sentry sentry_version=7, sentry_key={}, sentry_client=gonogo/1.0", dsn.key().expose_secret());
+        let auth = format!(
+            "Sentry sentry_version=7, sentry_key={}, sentry_client=gonogo/1.0",
+            dsn.key().expose_secret()
+        );
         let request = Request::post(dsn.envelope_path(), "send a check event")
             .header(HeaderName::from_static("x-sentry-auth"), &auth)
             .raw("application/x-sentry-envelope", format!("{head}\n{item}\n{event}\n").into_bytes())
@@ -96,7 +100,8 @@ impl Sentry {
         let (org, project) = (segment(&self.config.org), segment(&self.config.project));
         let path = format!("api/0/projects/{org}/{project}/events/{}/", segment(event_id));
         loop {
-            let request = Request::get(&path, "read the check event back").needs("project:read").welcome(&[404]);
+            let request =
+                Request::get(&path, "read the check event back").needs("project:read").welcome(&[404]);
             let reply = self.http.send(request).await?;
             if reply.status != 404 {
                 let seen: Answer<Value> = self.http.read(&reply)?;
@@ -117,7 +122,8 @@ impl Sentry {
                     "event {event_id} was accepted but is not visible after {}",
                     seconds(poll.waited())
                 ));
-                let advice = "look at inbound filters, quota and Sentry's backlog (Stats page of the organisation)";
+                let advice =
+                    "look at inbound filters, quota and Sentry's backlog (Stats page of the organisation)";
                 return Err(self.http.fail(&reply, fault).with_effect(Effect::Accepted).advise(advice));
             }
         }

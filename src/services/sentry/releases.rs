@@ -101,7 +101,11 @@ impl Sentry {
     pub async fn create_release(&self, release: &NewRelease) -> Outcome<Made<Release>> {
         let version = &release.version;
         let forbidden = |c: char| matches!(c, '\r' | '\n' | '\t' | '\u{c}' | '/' | '\\');
-        if version.is_empty() || version.chars().count() > 200 || version.contains(forbidden) || matches!(version.as_str(), "." | ".." | "latest") {
+        if version.is_empty()
+            || version.chars().count() > 200
+            || version.contains(forbidden)
+            || matches!(version.as_str(), "." | ".." | "latest")
+        {
             let problem = "a release's version has 1 to 200 characters, no slash, tab or line break, and is not \".\", \"..\" or \"latest\"";
             return Err(ServiceError::setup("Sentry", "create the release", problem));
         }
@@ -126,7 +130,9 @@ impl Sentry {
 
     /// The deploys of a release.
     pub async fn deploys(&self, version: &str) -> Outcome<Vec<Deploy>> {
-        self.http.json(Request::get(self.deploys_path(version), "list the release's deploys").needs(SCOPE)).await
+        self.http
+            .json(Request::get(self.deploys_path(version), "list the release's deploys").needs(SCOPE))
+            .await
     }
 
     /// Records a deploy, unless one of this name and environment is recorded already.
@@ -163,8 +169,9 @@ impl Sentry {
         name: &str,
     ) -> Result<Option<Answer<Made<Deploy>>>, ServiceError> {
         let Answer { value, receipt } = self.deploys(version).await?;
-        let found =
-            value.into_iter().find(|deploy| deploy.environment == environment && deploy.name.as_deref() == Some(name));
+        let found = value
+            .into_iter()
+            .find(|deploy| deploy.environment == environment && deploy.name.as_deref() == Some(name));
         Ok(found.map(|deploy| Answer { value: Made::Existed(deploy), receipt }))
     }
 

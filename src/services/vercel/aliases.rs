@@ -140,11 +140,10 @@ impl Vercel {
         match self.ask_for(kind, to, description).await {
             Ok(()) => self.await_job(kind, to, since, patience).await,
             // The answer was lost: the job may run all the same, and asking twice would make a conflict.
-            Err(lost) if lost.effect() == Effect::Unknown => {
-                self.await_job(kind, to, since, patience).await.map_err(|error| {
-                    if matches!(error.fault(), Fault::NotProven(_)) { lost } else { error }
-                })
-            }
+            Err(lost) if lost.effect() == Effect::Unknown => self
+                .await_job(kind, to, since, patience)
+                .await
+                .map_err(|error| if matches!(error.fault(), Fault::NotProven(_)) { lost } else { error }),
             Err(error) => Err(error),
         }
     }
@@ -156,12 +155,19 @@ impl Vercel {
             _ => format!("v1/projects/{project}/rollback/{to}"),
         };
         let asked = format!("ask for the {} of production", kind.word());
-        let request = Request::new(Method::POST, path, asked).maybe_query("description", description).json(&json!({}));
+        let request =
+            Request::new(Method::POST, path, asked).maybe_query("description", description).json(&json!({}));
         self.http.send(self.with_team(request)).await.map(|_| ())
     }
 
     /// Waits for the job that was asked for at `since`.
-    pub async fn await_job(&self, kind: JobKind, to: &str, since: DateTime<Utc>, patience: Duration) -> Outcome<AliasJob> {
+    pub async fn await_job(
+        &self,
+        kind: JobKind,
+        to: &str,
+        since: DateTime<Utc>,
+        patience: Duration,
+    ) -> Outcome<AliasJob> {
         let pause = Duration::from_secs(1);
         let mut poll = Poll::new(self.http.clock(), pause, pause, patience);
         let asked = format!("see the {} done", kind.word());
@@ -169,7 +175,9 @@ impl Vercel {
             let Answer { value: project, receipt } = self.project().await?;
             let ours = project.last_alias_request.filter(|job| job.is_ours(kind, to, since));
             let state = ours.as_ref().map(|job| job.job_status);
-            if let Some(value) = ours.filter(|job| matches!(job.job_status, JobStatus::Succeeded | JobStatus::Skipped)) {
+            if let Some(value) =
+                ours.filter(|job| matches!(job.job_status, JobStatus::Succeeded | JobStatus::Skipped))
+            {
                 return Ok(Answer { value, receipt });
             }
             let fault = match state {
@@ -181,12 +189,15 @@ impl Vercel {
                     if poll.again().await {
                         continue;
                     }
-                    let state = state.map_or_else(|| "has not begun".to_owned(), |state| format!("is {state:?}"));
+                    let state =
+                        state.map_or_else(|| "has not begun".to_owned(), |state| format!("is {state:?}"));
                     Fault::NotProven(format!("the job {state} after {}", seconds(poll.waited())))
                 }
             };
             let error = ServiceError::new("Vercel", asked, fault, Effect::Unknown, receipt);
-            return Err(error.advise("list the domains that stayed behind, and look at the project's page at Vercel"));
+            return Err(
+                error.advise("list the domains that stayed behind, and look at the project's page at Vercel")
+            );
         }
     }
 
@@ -194,8 +205,9 @@ impl Vercel {
     pub async fn stuck_aliases(&self, kind: JobKind) -> Outcome<Vec<StuckAlias>> {
         let version = if kind == JobKind::Promote { "v1" } else { "v9" };
         let path = format!("{version}/projects/{}/{}/aliases", segment(&self.project), kind.word());
-        let request =
-            Request::get(path, "list the domains that stayed behind").query("failedOnly", true).query("limit", 100);
+        let request = Request::get(path, "list the domains that stayed behind")
+            .query("failedOnly", true)
+            .query("limit", 100);
         let raw: Answer<Aliases> = self.http.json(self.with_team(request)).await?;
         Ok(raw.map(|raw| {
             let stuck = raw.aliases.into_iter().map(|raw| StuckAlias {

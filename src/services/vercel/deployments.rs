@@ -91,7 +91,9 @@ fn unknown() -> ReadyState {
 impl Deployment {
     /// The commit it was built from, where it says.
     pub fn commit(&self) -> Option<&str> {
-        ["githubCommitSha", "gitlabCommitSha", "bitbucketCommitSha"].iter().find_map(|key| self.meta.get(*key)?.as_str())
+        ["githubCommitSha", "gitlabCommitSha", "bitbucketCommitSha"]
+            .iter()
+            .find_map(|key| self.meta.get(*key)?.as_str())
     }
 }
 
@@ -148,7 +150,8 @@ impl Vercel {
 
     /// The deployments that production can be pointed back at, newest first, without the present one.
     pub async fn rollback_candidates(&self) -> Outcome<Vec<Deployment>> {
-        let present = self.project().await?.value.production().map(|target| (target.id.clone(), target.created_at));
+        let present =
+            self.project().await?.value.production().map(|target| (target.id.clone(), target.created_at));
         let filter = DeploymentFilter {
             target: Some("production".to_owned()),
             state: Some("READY".to_owned()),
@@ -182,7 +185,8 @@ impl Vercel {
 
     /// Creates a production deployment out of a body of Vercel's own form, such as a `gitSource`.
     pub async fn create(&self, body: &Value) -> Outcome<Deployment> {
-        let request = Request::post("v13/deployments", "ask for a deployment").query("forceNew", 1).json(body);
+        let request =
+            Request::post("v13/deployments", "ask for a deployment").query("forceNew", 1).json(body);
         self.http.json(self.with_team(request)).await.map_err(|error| match error.effect() {
             Effect::Unknown => error.advise("list the newest deployments before asking for another build"),
             _ => error,
@@ -199,7 +203,8 @@ impl Vercel {
             let fault = match seen.value.ready_state {
                 ReadyState::Ready => return Ok(seen),
                 ReadyState::Failed => {
-                    let why = seen.value.error_message.as_deref().unwrap_or("the build failed without a message");
+                    let why =
+                        seen.value.error_message.as_deref().unwrap_or("the build failed without a message");
                     Fault::Refused { status: 200, code: Some("ERROR".to_owned()), detail: why.to_owned() }
                 }
                 ReadyState::Gone => {

@@ -21,8 +21,9 @@ pub use aliases::{AliasJob, JobKind, JobStatus, StuckAlias};
 pub use deployments::{Deployment, DeploymentFilter, ReadyState};
 
 use super::dialect::{Dialect, Words};
-use super::http::{Auth, Http, Options};
+use super::http::Http;
 use super::limits::LimitHeaders;
+use super::options::{Auth, Options};
 use super::request::{Reply, Request, segment};
 use super::{Outcome, ServiceError, lenient, retry};
 use crate::clock::Clock;
@@ -103,7 +104,8 @@ pub struct Vercel {
 impl Vercel {
     /// Prepares the client; nothing is sent.
     pub fn new(config: &Config, clock: Clock) -> Result<Self, ServiceError> {
-        let http = Http::new(&DIALECT, config.api.clone(), &Auth::bearer(&config.token), clock, Options::default())?;
+        let http =
+            Http::new(&DIALECT, config.api.clone(), &Auth::bearer(&config.token), clock, Options::default())?;
         Ok(Self { http, team: config.team.clone(), project: config.project.clone() })
     }
 
@@ -122,7 +124,8 @@ fn words(reply: &Reply) -> Words {
     let body = reply.value().unwrap_or_default();
     let error = body.get("error").unwrap_or(&Value::Null);
     let text = |key: &str| error.get(key).and_then(Value::as_str).map(str::to_owned);
-    let reset = error.pointer("/limit/reset").and_then(Value::as_i64).and_then(|at| DateTime::from_timestamp(at, 0));
+    let reset =
+        error.pointer("/limit/reset").and_then(Value::as_i64).and_then(|at| DateTime::from_timestamp(at, 0));
     let mut words = Words {
         detail: text("message"),
         code: text("code"),
@@ -137,9 +140,13 @@ fn words(reply: &Reply) -> Words {
         // Vercel says 403 where others say 401.
         words.fault = Some(super::Fault::Unauthenticated(words.detail.clone().unwrap_or_default()));
     } else if matches!(reply.status, 403 | 404) {
-        words.next = Some("check the project, and that the team is set if the project belongs to one".to_owned());
+        words.next =
+            Some("check the project, and that the team is set if the project belongs to one".to_owned());
     } else if reply.status == 409 {
-        words.next = Some("another job or a rolling release is moving the domains: wait for it, then decide again".to_owned());
+        words.next = Some(
+            "another job or a rolling release is moving the domains: wait for it, then decide again"
+                .to_owned(),
+        );
     }
     words
 }

@@ -1,3 +1,5 @@
+//! Vercel's jobs that are not ours, its lost answers, and its words for no.
+
 use serde_json::json as object;
 
 use super::*;
@@ -17,11 +19,14 @@ fn vercel(vendor: &Vendor) -> Vercel {
 }
 
 fn project(kind: &str, to: &str, status: &str, requested: DateTime<Utc>) -> Say {
-    json(200, &object!({"id": "prj_8Kq2Zt", "name": "logos-vision-crm", "autoAssignCustomDomains": false, "surprise": {},
+    json(
+        200,
+        &object!({"id": "prj_8Kq2Zt", "name": "logos-vision-crm", "autoAssignCustomDomains": false, "surprise": {},
         "lastAliasRequest": {"fromDeploymentId": "dpl_9NewAbc", "toDeploymentId": to, "jobStatus": status,
             "requestedAt": requested.timestamp_millis(), "type": kind},
         "targets": {"production": {"id": "dpl_9NewAbc", "url": "x.vercel.app", "alias": ["app.logosvision.com"], "createdAt": 1_759_501_800_000_u64},
-            "preview": null}}))
+            "preview": null}}),
+    )
 }
 
 #[tokio::test]
@@ -31,7 +36,10 @@ async fn a_rollback_counts_only_by_our_own_job() {
         let long_ago = seen.at - chrono::TimeDelta::minutes(2);
         match n {
             0 => {
-                assert_eq!((seen.method.as_str(), seen.path.as_str()), ("POST", "/v1/projects/prj_8Kq2Zt/rollback/dpl_8OldXyz"));
+                assert_eq!(
+                    (seen.method.as_str(), seen.path.as_str()),
+                    ("POST", "/v1/projects/prj_8Kq2Zt/rollback/dpl_8OldXyz")
+                );
                 assert_eq!(seen.json(), object!({}));
                 text(201, "")
             }
@@ -88,7 +96,11 @@ async fn a_failed_job_names_the_domains_that_stayed() {
 
 #[tokio::test]
 async fn a_conflict_is_told_and_not_repeated() {
-    let vendor = Vendor::script(vec![json(409, &object!({"error": {"code": "conflict", "message": "an alias job is running", "extra": 1}}))]).await;
+    let vendor = Vendor::script(vec![json(
+        409,
+        &object!({"error": {"code": "conflict", "message": "an alias job is running", "extra": 1}}),
+    )])
+    .await;
     let error = vercel(&vendor).promote("dpl_1", PATIENCE).await.unwrap_err();
     assert!(matches!(error.fault(), Fault::Conflict(_)), "{error}");
     assert_eq!((error.effect(), vendor.seen().len()), (Effect::Nothing, 1));
@@ -96,9 +108,11 @@ async fn a_conflict_is_told_and_not_repeated() {
 
 #[tokio::test]
 async fn deployments_are_listed_over_pages_and_candidates_are_older() {
-    let deployment = |id: &str, created: u64| object!({"uid": id, "name": "logos-vision-crm", "created": created, "createdAt": created,
+    let deployment = |id: &str, created: u64| {
+        object!({"uid": id, "name": "logos-vision-crm", "created": created, "createdAt": created,
         "state": "READY", "readyState": "READY", "target": "production", "aliasAssigned": true, "isRollbackCandidate": true,
-        "meta": {"githubCommitSha": "0b1c2d3e"}});
+        "meta": {"githubCommitSha": "0b1c2d3e"}})
+    };
     let vendor = Vendor::start(move |seen, _| {
         if seen.path.starts_with("/v9/projects") {
             return project("promote", "dpl_9NewAbc", "succeeded", seen.at);
@@ -121,8 +135,14 @@ async fn deployments_are_listed_over_pages_and_candidates_are_older() {
 
 #[tokio::test]
 async fn a_build_is_waited_for_and_its_failure_told() {
-    let state = |state: &str| json(200, &object!({"id": "dpl_1", "readyState": state, "errorMessage": "npm run build exited with 1", "aliasAssigned": null}));
-    let vendor = Vendor::script(vec![state("QUEUED"), state("BUILDING"), state("INVENTED"), state("READY")]).await;
+    let state = |state: &str| {
+        json(
+            200,
+            &object!({"id": "dpl_1", "readyState": state, "errorMessage": "npm run build exited with 1", "aliasAssigned": null}),
+        )
+    };
+    let vendor =
+        Vendor::script(vec![state("QUEUED"), state("BUILDING"), state("INVENTED"), state("READY")]).await;
     let ready = vercel(&vendor).await_ready("dpl_1", Duration::from_mins(10)).await.unwrap().value;
     assert_eq!(ready.ready_state, ReadyState::Ready);
     let vendor = Vendor::script(vec![state("BUILDING"), state("ERROR")]).await;
@@ -163,6 +183,10 @@ async fn a_bad_token_is_told_apart_from_a_missing_team() {
     let error = client.project().await.unwrap_err();
     assert!(matches!(error.fault(), Fault::Unauthenticated(_)), "{error}");
     assert!(!format!("{error} {error:?} {client:?}").contains(SECRET));
-    let vendor = Vendor::script(vec![json(404, &object!({"error": {"code": "not_found", "message": "Project not found"}}))]).await;
+    let vendor = Vendor::script(vec![json(
+        404,
+        &object!({"error": {"code": "not_found", "message": "Project not found"}}),
+    )])
+    .await;
     assert!(vercel(&vendor).project().await.unwrap_err().to_string().contains("the team is set"));
 }
