@@ -10,4 +10,7 @@
 //! ```
 
 pub mod clock;
+pub mod plan;
+pub mod run;
 pub mod services;
+pub mod store;

@@ -70,16 +70,26 @@ async fn the_window_is_waited_for_before_it_is_overdrawn() {
         json(200, &page(&object!([]), false)),
     ])
     .await;
-    let pulse = pulse(&vendor);
+    let config = Config { api: vendor.url.clone(), token: secret(), timeout: Duration::from_secs(5) };
+    let clock = Clock::paced("2026-10-03T14:30:00Z".parse().unwrap(), 0.001);
+    let pulse = Pulse::new(&config, &clock).unwrap();
     pulse.profiles(&PageQuery::default()).await.unwrap();
     assert_eq!(pulse.profile_budget().borrow().map(|budget| budget.remaining), Some(0));
-    let interactions = pulse.interactions("p/1", 30, 30).await.unwrap().value;
-    assert!(interactions[0].is_ok() && interactions[1].is_err());
-    pulse.profiles(&PageQuery::default()).await.unwrap();
-    let seen = vendor.seen();
-    assert_eq!(seen[1].path, "/api/contacts/p%2F1/interactions");
-    assert!(seen[1].at < reset, "interactions have a budget of their own");
-    assert!(seen[2].at >= reset);
+
+    let next = PageQuery::default();
+    let mut waiting = std::pin::pin!(pulse.profiles(&next));
+    tokio::select! {
+        _ = &mut waiting => panic!("the window is spent"),
+        // These have a budget of their own.
+        interactions = pulse.interactions("p/1", 30, 30) => {
+            let interactions = interactions.unwrap().value;
+            assert!(interactions[0].is_ok() && interactions[1].is_err());
+        }
+    }
+    assert_eq!(vendor.seen()[1].path, "/api/contacts/p%2F1/interactions");
+    assert!(clock.jump_to(reset));
+    waiting.await.unwrap();
+    assert_eq!(vendor.seen().len(), 3);
 }
 
 #[tokio::test]

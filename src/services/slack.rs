@@ -228,7 +228,10 @@ mod tests {
     async fn messages_are_a_second_apart_and_can_be_changed() {
         let said = object!({"ok": true, "channel": "C0DEPLOY01", "ts": "1759502280.000200", "message": {}, "warning": "missing_charset"});
         let vendor = Vendor::script(vec![json(200, &said)]).await;
-        let slack = slack(&vendor);
+        let clock = Clock::paced("2026-10-03T14:30:00Z".parse().unwrap(), 20.0);
+        let config = Config { api: vendor.url.join("api").unwrap(), token: secret() };
+        let slack = Slack::new(&config, clock.clone()).unwrap();
+        let began = clock.now();
         let posted = slack.post("#deployment", &hello()).await.unwrap().value;
         let answer = Message { thread: Some(posted.ts.clone()), ..hello() };
         slack.post("#deployment", &answer).await.unwrap();
@@ -243,11 +246,9 @@ mod tests {
             (seen[2].path.as_str(), &seen[2].json()["channel"]),
             ("/api/chat.update", &object!("C0DEPLOY01"))
         );
-        // Stamped on arrival, so a little less than a second may lie between two.
         assert!(
-            seen[2].at - seen[0].at >= chrono::TimeDelta::milliseconds(1500),
-            "{:?}",
-            seen[2].at - seen[0].at
+            clock.now() - began >= chrono::TimeDelta::seconds(2),
+            "the third starts two seconds after the first"
         );
     }
 

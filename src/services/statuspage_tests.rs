@@ -76,7 +76,7 @@ async fn a_lost_answer_is_looked_for_and_not_announced_twice() {
 
     let vendor = Vendor::start(|seen, n| match n {
         0 => Say::Reset,
-        1 => json(200, &object!([made("Contacts are slow", seen.at - TimeDelta::hours(3), &object!([]))])),
+        1 => json(200, &object!([made("Contacts are slow", seen.at - TimeDelta::days(3), &object!([]))])),
         _ => json(200, &object!([])),
     })
     .await;

@@ -86,7 +86,7 @@ async fn health_is_waited_for() {
          if [ \"$n\" = xx ]; then echo '{{\"Status\":\"healthy\",\"FailingStreak\":0,\"Log\":[]}}'; else echo '{{\"Status\":\"starting\"}}'; fi;;"
     ));
     assert_eq!(
-        docker.compose().await_healthy(Duration::from_mins(5)).await.unwrap().value,
+        docker.compose().await_healthy(Duration::from_hours(10)).await.unwrap().value,
         ContainerHealth::Healthy
     );
     let sick =

@@ -219,7 +219,7 @@ async fn a_change_has_arrived_when_clients_see_its_version() {
     };
     let vendor = Vendor::script(vec![seen(7, true), seen(7, false), seen(8, false)]).await;
     let written = Flag::read_for_tests(flag(8, false, 10.0));
-    posthog(&vendor).await_flag(&written, &probe(), Switch::Off, Duration::from_secs(30)).await.unwrap();
+    posthog(&vendor).await_flag(&written, &probe(), Switch::Off, Duration::from_hours(10)).await.unwrap();
     assert_eq!(vendor.seen().len(), 3, "off at version 7 is not yet the change");
 
     let vendor = Vendor::script(vec![seen(7, true)]).await;
@@ -241,13 +241,13 @@ async fn an_event_is_read_back_when_it_appears() {
         _ => rows(&["uuid", "event", "timestamp"], &object!([["x", "gonogo_check", "2026-10-03T14:45:00Z"]])),
     })
     .await;
-    let seen = posthog(&vendor).prove("7f3a", Duration::from_mins(2)).await.unwrap().value;
+    let seen = posthog(&vendor).prove("7f3a", Duration::from_hours(10)).await.unwrap().value;
     assert!(seen.timestamp.is_some() && seen.waited >= Duration::from_secs(2));
     assert_eq!(vendor.seen()[1].json()["query"]["values"]["uuid"], vendor.seen()[0].json()["uuid"]);
 
     let vendor =
         Vendor::script(vec![json(200, &object!({"status": "Ok", "quota_limited": ["events"]}))]).await;
-    let error = posthog(&vendor).prove("7f3a", Duration::from_mins(2)).await.unwrap_err();
+    let error = posthog(&vendor).prove("7f3a", Duration::from_hours(10)).await.unwrap_err();
     assert!(matches!(error.fault(), Fault::Quota(_)), "{error}");
 }
 
