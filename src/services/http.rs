@@ -160,7 +160,8 @@ impl Http {
             let wait = inner.options.backoff.wait(error.fault(), request.repeat, attempt);
             if let Fault::Throttled { retry_after, .. } = error.fault() {
                 // All who queue for this vendor hold back, not only this request.
-                let hold = retry_after.unwrap_or_default().min(inner.options.backoff.longest_named);
+                let backoff = &inner.options.backoff;
+                let hold = retry_after.unwrap_or(backoff.unnamed).min(backoff.longest_named);
                 inner
                     .options
                     .gate

@@ -147,6 +147,9 @@ impl Sentry {
     }
 
     async fn project_id(&self) -> Result<&str, ServiceError> {
+        if self.config.project.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Ok(&self.config.project);
+        }
         let id = self.project_id.get_or_try_init(async || Ok(self.project().await?.value.id)).await?;
         Ok(id)
     }

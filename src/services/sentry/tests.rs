@@ -72,6 +72,16 @@ async fn no_rows_are_no_data() {
 }
 
 #[tokio::test]
+async fn a_project_given_by_number_needs_no_look_up() {
+    let vendor = Vendor::script(vec![json(200, &object!({"data": [{"count()": 0}]}))]).await;
+    let config = Config { project: "4509062593708032".into(), ..sentry(&vendor).config };
+    let counts =
+        Sentry::new(config, vendor.clock.clone()).unwrap().errors(QUARTER, None).await.unwrap().value;
+    assert_eq!(counts.events, Some(0), "a zero that was counted is a zero");
+    assert_eq!(vendor.seen()[0].param("project").as_deref(), Some("4509062593708032"));
+}
+
+#[tokio::test]
 async fn incomplete_buckets_are_left_out() {
     let vendor = with_project(|_, _| {
         json(200, &object!({"meta": {}, "timeSeries": [{"yAxis": "count()", "values": [
