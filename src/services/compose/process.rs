@@ -72,8 +72,11 @@ impl Compose {
         let tail = lines[lines.len().saturating_sub(4)..].join(" / ");
         let detail = redactor.excerpt(tail.as_bytes(), 300);
         let lower = text.to_lowercase();
-        let no_plugin =
-            lower.contains("is not a docker command") || lower.contains("unknown command: docker compose");
+        // Without the plugin docker reads Compose's flags as its own, and points to its own help.
+        let no_plugin = args.first().is_some_and(|first| first == "compose")
+            && ["is not a docker command", "unknown command: docker compose", "run 'docker --help'"]
+                .iter()
+                .any(|sign| lower.contains(sign));
         let (fault, effect, next) = if no_plugin {
             let problem = "docker is here, but its Compose plugin is not".to_owned();
             (Fault::Setup(problem), Effect::Nothing, Some("install the Docker Compose plugin"))

@@ -105,6 +105,10 @@ async fn what_is_missing_is_told_apart_from_what_failed() {
 
     for (says, expected) in [
         ("docker: unknown command: docker compose", "its Compose plugin is not"),
+        (
+            "unknown flag: --project-name'; echo \"Run 'docker --help' for more information\" >&2; echo '",
+            "its Compose plugin is not",
+        ),
         ("Cannot connect to the Docker daemon at unix:///var/run/docker.sock.", "no connection"),
         ("pull access denied, repository does not exist", "not found"),
         (
