@@ -15,5 +15,6 @@ pub mod plan;
 pub mod rehearsal;
 pub mod run;
 pub mod secrets;
+pub mod services;
 pub mod store;
 pub mod workers;
