@@ -6,6 +6,7 @@
 
 mod crew;
 mod desk;
+pub mod kit;
 #[cfg(test)]
 mod tests;
 
@@ -15,6 +16,7 @@ use futures_util::future::BoxFuture;
 
 pub use crew::Crew;
 pub use desk::{Desk, Edge};
+pub use kit::Kit;
 
 use crate::run::job::Facts;
 use crate::run::{Failure, WorkerId};
