@@ -63,6 +63,12 @@ pub fn person(seed: u64, index: u32) -> Person {
     Person { first_name, last_name, email, phone, company, title: choose(&TITLES, at(12)) }
 }
 
+/// Whom Pulse's profile of this index is about. The CRM's contacts are the people from 0 on, one after the other; every
+/// second profile is one of them, so that about half of Pulse is known to a CRM of half Pulse's size or more.
+pub const fn of_profile(profile: u32) -> u32 {
+    if profile.is_multiple_of(2) { profile / 2 } else { 10_000_000 + profile }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -73,6 +79,13 @@ mod tests {
     fn the_same_seed_and_index_give_the_same_person() {
         assert_eq!(person(7, 41), person(7, 41));
         assert_ne!(person(7, 41), person(8, 41));
+    }
+
+    #[test]
+    fn half_of_the_profiles_are_people_of_the_crm() {
+        let known = (0..1_000).filter(|profile| of_profile(*profile) < 500).count();
+        assert_eq!(known, 500);
+        assert_eq!((0..1_000).map(of_profile).collect::<BTreeSet<_>>().len(), 1_000);
     }
 
     #[test]
