@@ -145,7 +145,10 @@ mod tests {
     #[test]
     fn a_paced_clock_runs_faster_by_its_speed() {
         let pace = Pace { wall: noon(), shown: noon() + TimeDelta::days(1), speed: 240.0 };
-        assert_eq!(pace.at(noon() + TimeDelta::seconds(1)), noon() + TimeDelta::days(1) + TimeDelta::minutes(4));
+        assert_eq!(
+            pace.at(noon() + TimeDelta::seconds(1)),
+            noon() + TimeDelta::days(1) + TimeDelta::minutes(4)
+        );
     }
 
     #[tokio::test]

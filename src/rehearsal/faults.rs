@@ -155,9 +155,14 @@ mod tests {
             from,
             until: Some(from + TimeDelta::seconds(60)),
         };
-        let hang = Span { fault: Fault::Hang { vendor: Vendor::Pulse }, from: from + TimeDelta::seconds(30), until: None };
+        let hang = Span {
+            fault: Fault::Hang { vendor: Vendor::Pulse },
+            from: from + TimeDelta::seconds(30),
+            until: None,
+        };
         let spans = [outage, hang];
-        let kind = |s| of_vendor(&spans, Vendor::Pulse, from + TimeDelta::seconds(s)).map(|span| span.fault.kind());
+        let kind =
+            |s| of_vendor(&spans, Vendor::Pulse, from + TimeDelta::seconds(s)).map(|span| span.fault.kind());
         assert_eq!(kind(-1), None);
         assert_eq!(kind(1), Some("outage"));
         assert_eq!(kind(40), Some("hang"));

@@ -26,7 +26,8 @@ const MIDDLES: [&str; 12] = ["ra", "li", "mo", "ne", "sa", "vi", "du", "ri", "ke
 const ENDS: [&str; 12] = ["n", "na", "ra", "s", "la", "do", "ne", "ric", "ta", "vin", "ly", "so"];
 const FAMILIES: [&str; 12] =
     ["berg", "field", "ström", "ley", "ford", "mann", "well", "dorf", "ano", "wick", "sen", "hart"];
-const TITLES: [&str; 6] = ["Director", "Programme Manager", "Volunteer", "Board Member", "Treasurer", "Engineer"];
+const TITLES: [&str; 6] =
+    ["Director", "Programme Manager", "Volunteer", "Board Member", "Treasurer", "Engineer"];
 
 /// The splitmix64 step: a good hash of 64 bits.
 pub fn mix(seed: u64) -> u64 {
@@ -56,10 +57,20 @@ pub fn choose<'a, T: ?Sized>(choices: &[&'a T], drawn: u64) -> &'a T {
 pub fn person(seed: u64, index: u32) -> Person {
     let at = |salt: u64| draw(seed, &[0x7065_7273, u64::from(index), salt]);
     let first_name = format!("{}{}{}", choose(&STARTS, at(1)), choose(&MIDDLES, at(2)), choose(&ENDS, at(3)));
-    let last_name = format!("{}{}{}", choose(&STARTS, at(4)), choose(&MIDDLES, at(5)), choose(&FAMILIES, at(6)));
-    let email = format!("{}.{}{index}@example.org", first_name.to_lowercase(), last_name.to_lowercase().replace('ö', "oe"));
+    let last_name =
+        format!("{}{}{}", choose(&STARTS, at(4)), choose(&MIDDLES, at(5)), choose(&FAMILIES, at(6)));
+    let email = format!(
+        "{}.{}{index}@example.org",
+        first_name.to_lowercase(),
+        last_name.to_lowercase().replace('ö', "oe")
+    );
     let phone = format!("+1 {:03}-555-01{:02}", 201 + at(7) % 700, at(8) % 100);
-    let company = format!("{}{} {}", choose(&STARTS, at(9)), choose(&FAMILIES, at(10)), choose(&["Trust", "Fund", "Works"], at(11)));
+    let company = format!(
+        "{}{} {}",
+        choose(&STARTS, at(9)),
+        choose(&FAMILIES, at(10)),
+        choose(&["Trust", "Fund", "Works"], at(11))
+    );
     Person { first_name, last_name, email, phone, company, title: choose(&TITLES, at(12)) }
 }
 

@@ -197,7 +197,10 @@ mod tests {
         assert!(matches!(spike.faults[0].what, Fault::ErrorSpike { rate } if rate > 0.05));
         assert!(matches!(spike.faults[0].when, Trigger::Phase { number: 5, .. }));
         assert_eq!(spike.ends, Ending::RolledBack);
-        assert!(matches!(Scenario::shipped("pulse-outage").unwrap().faults[0].when, Trigger::PulsePages { .. }));
+        assert!(matches!(
+            Scenario::shipped("pulse-outage").unwrap().faults[0].when,
+            Trigger::PulsePages { .. }
+        ));
         assert!(Scenario::shipped("migration-fails").unwrap().database.before.is_some());
     }
 

@@ -121,10 +121,14 @@ impl History {
             let release = format!("logos-vision-crm@{}", deployment.version).into();
             Some(Build { release, redesign: deployment.redesign })
         };
-        let builds = vercel.served.iter().filter_map(|served| Some((served.at, build(&served.id)?))).collect();
-        let mut history = Self { seed: state.seed, flag, builds, faults: state.faults.clone(), spikes: Vec::new() };
+        let builds =
+            vercel.served.iter().filter_map(|served| Some((served.at, build(&served.id)?))).collect();
+        let mut history =
+            Self { seed: state.seed, flag, builds, faults: state.faults.clone(), spikes: Vec::new() };
         let spike = |span: &Span| match span.fault {
-            Fault::ErrorSpike { rate } => Some(Spike { span: span.clone(), rate, share: history.exposure(span.from) }),
+            Fault::ErrorSpike { rate } => {
+                Some(Spike { span: span.clone(), rate, share: history.exposure(span.from) })
+            }
             _ => None,
         };
         history.spikes = state.faults.iter().filter_map(spike).collect();
@@ -136,12 +140,14 @@ impl History {
         let Some(build) = at_time(&self.builds, at).filter(|build| build.redesign) else { return 0.0 };
         debug_assert!(build.redesign);
         let internal = INTERNAL_SLOTS as f64 / SLOTS as f64;
-        at_time(&self.flag, at).map_or(0.0, |rule| rule.internal * internal + rule.everyone * (1.0 - internal))
+        at_time(&self.flag, at)
+            .map_or(0.0, |rule| rule.internal * internal + rule.everyone * (1.0 - internal))
     }
 
     /// The page loads between `from` and `to` that the vendors know of at `now`.
     pub fn known(&self, from: DateTime<Utc>, to: DateTime<Utc>, now: DateTime<Utc>) -> Sample {
-        let (first, last) = (from.timestamp_millis().div_euclid(BEAT_MS), to.min(now).timestamp_millis().div_euclid(BEAT_MS));
+        let (first, last) =
+            (from.timestamp_millis().div_euclid(BEAT_MS), to.min(now).timestamp_millis().div_euclid(BEAT_MS));
         let slots = SLOTS.cast_signed();
         let weight = ((last - first) * slots / MOST_VIEWS + 1).max(1);
         let mut views: Vec<View> = (first..=last)
@@ -157,7 +163,10 @@ impl History {
         let number = draw(self.seed, &[beat.cast_unsigned(), slot]);
         let part = |salt: u64| fraction(draw(number, &[salt]));
         let millis = |share: f64| {
-            #[expect(clippy::cast_possible_truncation, reason = "minutes in milliseconds, far below the limit")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "minutes in milliseconds, far below the limit"
+            )]
             let millis = share as i64;
             TimeDelta::milliseconds(millis)
         };
@@ -166,10 +175,12 @@ impl History {
             return None;
         }
         let internal = slot < INTERNAL_SLOTS;
-        let session = draw(self.seed, &[2, slot, at.timestamp_millis().div_euclid(SESSION_MS).cast_unsigned()]);
+        let session =
+            draw(self.seed, &[2, slot, at.timestamp_millis().div_euclid(SESSION_MS).cast_unsigned()]);
         let user = if internal { 1_000 + session % 30 } else { 2_000 + session % 900 };
         let build = at_time(&self.builds, at - millis(part(3) * TAB_LAG_MS))?;
-        let flag = at_time(&self.flag, at - millis(part(4) * TAB_LAG_MS)).is_some_and(|rule| lets_in(*rule, user, internal));
+        let flag = at_time(&self.flag, at - millis(part(4) * TAB_LAG_MS))
+            .is_some_and(|rule| lets_in(*rule, user, internal));
         let redesign = flag && build.redesign;
         let spike = self.spikes.iter().rev().find(|spike| spike.span.covers(at)).filter(|_| redesign);
         let new_errors = spike.map_or(0, |spike| thrown(spike, part(5)));
@@ -268,7 +279,8 @@ mod tests {
     /// The errors per page load in ten minutes from `minute` on, and how many loads those were.
     fn rate(state: &State, minute: i64) -> (f64, usize) {
         let from = noon() + TimeDelta::minutes(minute);
-        let sample = History::of(state).known(from, from + TimeDelta::minutes(10), from + TimeDelta::hours(1));
+        let sample =
+            History::of(state).known(from, from + TimeDelta::minutes(10), from + TimeDelta::hours(1));
         let errors: u32 = sample.views.iter().map(View::errors).sum();
         (f64::from(errors) / sample.views.len() as f64, sample.views.len())
     }
@@ -285,7 +297,8 @@ mod tests {
     #[test]
     fn two_thousand_page_loads_an_hour_of_which_hardly_any_fails() {
         let state = world().read(State::clone);
-        let sample = History::of(&state).known(noon(), noon() + TimeDelta::hours(6), noon() + TimeDelta::hours(7));
+        let sample =
+            History::of(&state).known(noon(), noon() + TimeDelta::hours(6), noon() + TimeDelta::hours(7));
         assert!((11_900..12_100).contains(&sample.views.len()), "{}", sample.views.len());
         assert_eq!(sample.weight, 1);
         let errors: u32 = sample.views.iter().map(View::errors).sum();
@@ -340,8 +353,10 @@ mod tests {
 
     #[test]
     fn a_growing_rollout_loses_nobody() {
-        let share = |percent| rule(true, &json!({"groups": [{"properties": [], "rollout_percentage": percent}]}));
-        let users = |percent| (0..900).filter(move |user| lets_in(share(percent), *user, false)).collect::<Vec<_>>();
+        let share =
+            |percent| rule(true, &json!({"groups": [{"properties": [], "rollout_percentage": percent}]}));
+        let users =
+            |percent| (0..900).filter(move |user| lets_in(share(percent), *user, false)).collect::<Vec<_>>();
         let (ten, fifty) = (users(10), users(50));
         assert!((60..130).contains(&ten.len()) && (400..500).contains(&fifty.len()));
         assert!(ten.iter().all(|user| fifty.contains(user)));

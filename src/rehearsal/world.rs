@@ -49,7 +49,9 @@ pub enum WorldError {
         source: serde_json::Error,
     },
     /// The file was written by another version.
-    #[error("the rehearsal's world at {path} has format {found}, this gonogo reads {FORMAT}; begin a new rehearsal")]
+    #[error(
+        "the rehearsal's world at {path} has format {found}, this gonogo reads {FORMAT}; begin a new rehearsal"
+    )]
     Format {
         /// Which file.
         path: PathBuf,
@@ -74,7 +76,13 @@ impl World {
     }
 
     /// A new world that is kept in `dir`.
-    pub fn create(dir: &Path, clock: Clock, scenario: Scenario, seed: u64, contacts: u32) -> Result<Self, WorldError> {
+    pub fn create(
+        dir: &Path,
+        clock: Clock,
+        scenario: Scenario,
+        seed: u64,
+        contacts: u32,
+    ) -> Result<Self, WorldError> {
         let mut world = Self::in_memory(clock, scenario, seed, contacts);
         world.file = Some(dir.join(FILE));
         world.save(&world.lock())?;
@@ -85,8 +93,8 @@ impl World {
     pub fn resume(dir: &Path, clock: Clock) -> Result<Self, WorldError> {
         let path = dir.join(FILE);
         let text = std::fs::read(&path).map_err(|source| WorldError::File { path: path.clone(), source })?;
-        let state: State =
-            serde_json::from_slice(&text).map_err(|source| WorldError::Unreadable { path: path.clone(), source })?;
+        let state: State = serde_json::from_slice(&text)
+            .map_err(|source| WorldError::Unreadable { path: path.clone(), source })?;
         if state.format != FORMAT {
             return Err(WorldError::Format { path, found: state.format });
         }
@@ -209,8 +217,13 @@ impl World {
 }
 
 fn trigger(state: &mut State, now: DateTime<Utc>, which: impl Fn(&Trigger) -> bool) -> usize {
-    let due: Vec<Span> =
-        state.scenario.faults.iter().filter(|planned| which(&planned.when)).map(|planned| planned.span(now)).collect();
+    let due: Vec<Span> = state
+        .scenario
+        .faults
+        .iter()
+        .filter(|planned| which(&planned.when))
+        .map(|planned| planned.span(now))
+        .collect();
     let count = due.len();
     state.faults.extend(due);
     count
@@ -218,7 +231,9 @@ fn trigger(state: &mut State, now: DateTime<Utc>, which: impl Fn(&Trigger) -> bo
 
 fn genesis(now: DateTime<Utc>, scenario: Scenario, seed: u64, contacts: u32) -> State {
     let at_start = |planned: &Planned| match planned.when {
-        Trigger::Start { after_seconds } => Some(planned.span(now + TimeDelta::seconds(i64::from(after_seconds)))),
+        Trigger::Start { after_seconds } => {
+            Some(planned.span(now + TimeDelta::seconds(i64::from(after_seconds))))
+        }
         _ => None,
     };
     State {
@@ -325,7 +340,8 @@ mod tests {
     #[test]
     fn a_killed_rehearsal_resumes_in_the_same_world() {
         let dir = tempfile::tempdir().unwrap();
-        let world = World::create(dir.path(), clock(), Scenario::shipped("error-spike").unwrap(), 7, 500).unwrap();
+        let world =
+            World::create(dir.path(), clock(), Scenario::shipped("error-spike").unwrap(), 7, 500).unwrap();
         world.phase_started(5);
         world.inject(Fault::SentrySilent, None);
         let before = world.read(State::clone);

@@ -28,7 +28,9 @@ pub(super) fn router(site: Site) -> Router {
 /// The host's edge: headers on everything, and its own page when the application is down.
 async fn edge(State(site): State<Site>, request: Request, next: Next) -> Response {
     let mut answer = match site.fault() {
-        Some(Fault::AppDown | Fault::Outage { .. }) => html(StatusCode::SERVICE_UNAVAILABLE, "503 Service Unavailable"),
+        Some(Fault::AppDown | Fault::Outage { .. }) => {
+            html(StatusCode::SERVICE_UNAVAILABLE, "503 Service Unavailable")
+        }
         Some(Fault::RateLimit { .. }) => html(StatusCode::TOO_MANY_REQUESTS, "429 Too Many Requests"),
         _ => next.run(request).await,
     };
@@ -71,7 +73,10 @@ async fn health(State(site): State<Site>) -> Response {
 
 async fn version(State(site): State<Site>) -> Response {
     let Some(live) = live(&site) else { return StatusCode::NOT_FOUND.into_response() };
-    no_store(axum::Json(json!({"version": live.version, "commit": live.commit, "deployment": live.id})).into_response())
+    no_store(
+        axum::Json(json!({"version": live.version, "commit": live.commit, "deployment": live.id}))
+            .into_response(),
+    )
 }
 
 fn no_store(mut answer: Response) -> Response {
@@ -93,7 +98,10 @@ async fn page(State(site): State<Site>, request: Request) -> Response {
     let Some(live) = live(&site) else { return html(StatusCode::NOT_FOUND, "404 Not Found") };
     let asset = asset(&live);
     if request.uri().path() == asset {
-        let script = format!("export const version=\"{}\";console.log(\"Logos Vision CRM \"+version);\n", live.version);
+        let script = format!(
+            "export const version=\"{}\";console.log(\"Logos Vision CRM \"+version);\n",
+            live.version
+        );
         return ([(header::CONTENT_TYPE, "text/javascript")], script).into_response();
     }
     Html(format!(

@@ -113,7 +113,8 @@ impl Standins {
     /// running tokio.
     pub async fn start(world: Arc<World>) -> Result<Self, StandinError> {
         let stop = CancellationToken::new();
-        let begin = async |vendor, router: fn(Site) -> Router| serve(&world, vendor, router, &[], &stop).await;
+        let begin =
+            async |vendor, router: fn(Site) -> Router| serve(&world, vendor, router, &[], &stop).await;
         let ingest = begin(Vendor::Sentry, sentry::ingest_router).await?;
         let posthog_ingest = begin(Vendor::Posthog, posthog::ingest_router).await?;
         let monitors = [ingest.clone(), posthog_ingest.clone()];

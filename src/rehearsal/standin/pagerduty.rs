@@ -13,7 +13,10 @@ use super::site::{Site, is};
 use crate::rehearsal::state::Sent;
 
 pub(super) fn router(site: Site) -> Router {
-    Router::new().route("/v2/enqueue", post(enqueue)).route("/v2/change/enqueue", post(change)).with_state(site)
+    Router::new()
+        .route("/v2/enqueue", post(enqueue))
+        .route("/v2/change/enqueue", post(change))
+        .with_state(site)
 }
 
 fn invalid(errors: &[&str]) -> Response {
@@ -92,5 +95,6 @@ async fn change(State(site): State<Site>, text: String) -> Response {
         return invalid(&["'payload.summary' is missing or blank"]);
     }
     keep(&site, "change/enqueue", event);
-    (StatusCode::ACCEPTED, Json(json!({"status": "success", "message": "Change event processed"}))).into_response()
+    (StatusCode::ACCEPTED, Json(json!({"status": "success", "message": "Change event processed"})))
+        .into_response()
 }

@@ -34,7 +34,13 @@ pub(super) struct Site {
 }
 
 impl Site {
-    pub(super) fn new(world: Arc<World>, vendor: Vendor, base: &str, peers: &[String], stop: CancellationToken) -> Self {
+    pub(super) fn new(
+        world: Arc<World>,
+        vendor: Vendor,
+        base: &str,
+        peers: &[String],
+        stop: CancellationToken,
+    ) -> Self {
         let keys = Arc::new(world.credentials());
         Self { world, vendor, base: base.into(), keys, limits: Arc::default(), peers: peers.into(), stop }
     }
@@ -142,7 +148,10 @@ async fn half(whole: Response) -> Response {
     // An empty answer has no middle; a length that never comes breaks it as well.
     parts.headers.insert(header::CONTENT_LENGTH, (bytes.len().max(2)).into());
     let first = bytes.slice(..bytes.len() / 2);
-    let broken = futures_util::stream::iter([Ok(first), Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))]);
+    let broken = futures_util::stream::iter([
+        Ok(first),
+        Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset)),
+    ]);
     Response::from_parts(parts, Body::from_stream(broken))
 }
 
@@ -170,7 +179,7 @@ mod tests {
     fn a_window_is_full_after_its_number_and_empty_after_its_time() {
         let limits = Limits::default();
         let limit = Limit { most: 2, window: TimeDelta::seconds(60) };
-        let at = |s| DateTime::from_timestamp(1_790_000_000 + s, 0).unwrap();
+        let at = |s: i64| DateTime::from_timestamp(1_790_000_000 + s, 0).unwrap();
         assert_eq!(limits.take("a", limit, at(0)).remaining, 1);
         assert!(limits.take("a", limit, at(1)).allowed);
         let refused = limits.take("a", limit, at(2));

@@ -90,7 +90,9 @@ fn ts(state: &World, at: DateTime<Utc>) -> String {
 }
 
 fn parent_exists(state: &World, channel: &str, thread: &str) -> bool {
-    state.slack.iter().any(|sent| sent.body["ts"] == thread && sent.body["channel"] == channel && sent.body["thread_ts"].is_null())
+    state.slack.iter().any(|sent| {
+        sent.body["ts"] == thread && sent.body["channel"] == channel && sent.body["thread_ts"].is_null()
+    })
 }
 
 async fn post_message(State(site): State<Site>, headers: HeaderMap, text: String) -> Response {
@@ -146,7 +148,11 @@ async fn update(State(site): State<Site>, headers: HeaderMap, text: String) -> R
     })
 }
 
-async fn permalink(State(site): State<Site>, headers: HeaderMap, query: Query<Vec<(String, String)>>) -> Response {
+async fn permalink(
+    State(site): State<Site>,
+    headers: HeaderMap,
+    query: Query<Vec<(String, String)>>,
+) -> Response {
     if let Err(refused) = admit(&site, &headers) {
         return refused;
     }

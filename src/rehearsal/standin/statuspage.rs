@@ -20,7 +20,8 @@ pub(super) const PAGE: &str = "h12345678";
 const LIMIT: Limit = Limit { most: 60, window: TimeDelta::seconds(60) };
 const INCIDENT: [&str; 4] = ["investigating", "identified", "monitoring", "resolved"];
 const MAINTENANCE: [&str; 4] = ["scheduled", "in_progress", "verifying", "completed"];
-const COMPONENT: [&str; 5] = ["operational", "under_maintenance", "degraded_performance", "partial_outage", "major_outage"];
+const COMPONENT: [&str; 5] =
+    ["operational", "under_maintenance", "degraded_performance", "partial_outage", "major_outage"];
 
 pub(super) fn router(site: Site) -> Router {
     let private = Router::new()
@@ -45,7 +46,11 @@ async fn guard(State(site): State<Site>, request: Request, next: Next) -> Respon
         return refusal(401, "Could not authenticate");
     }
     if site.throttled() || !site.limits.take("token", LIMIT, site.now()).allowed {
-        return (refusal(420, "").status(), Json(json!({"error": "Rate limit exceeded. Please try again later."}))).into_response();
+        return (
+            refusal(420, "").status(),
+            Json(json!({"error": "Rate limit exceeded. Please try again later."})),
+        )
+            .into_response();
     }
     if !request.uri().path().starts_with(&format!("/v1/pages/{PAGE}/")) {
         return refusal(404, "Could not find page");
@@ -55,13 +60,15 @@ async fn guard(State(site): State<Site>, request: Request, next: Next) -> Respon
 
 /// Applies what an incident's body asks for; adds an update where it has a status or a text.
 fn apply(state: &mut World, incident: &mut Value, asked: &Value, now: DateTime<Utc>) -> Result<(), String> {
-    let status = asked["status"].as_str().or(incident["status"].as_str()).unwrap_or("investigating").to_owned();
+    let status =
+        asked["status"].as_str().or(incident["status"].as_str()).unwrap_or("investigating").to_owned();
     if !INCIDENT.contains(&&*status) && !MAINTENANCE.contains(&&*status) {
         return Err(format!("Status {status} is not valid"));
     }
     let mut affected = Vec::new();
     for (code, new) in asked["components"].as_object().into_iter().flatten() {
-        let new = new.as_str().filter(|new| COMPONENT.contains(new)).ok_or("Component status is not valid")?;
+        let new =
+            new.as_str().filter(|new| COMPONENT.contains(new)).ok_or("Component status is not valid")?;
         let known = state.components.iter_mut().find(|(id, ..)| id == code);
         let (_, name, old) = known.ok_or_else(|| format!("Component {code} does not exist"))?;
         affected.push(json!({"code": code, "name": name, "old_status": old, "new_status": new}));
@@ -74,7 +81,8 @@ fn apply(state: &mut World, incident: &mut Value, asked: &Value, now: DateTime<U
     }
     let at = json!(stamp(now));
     incident["status"] = status.clone().into();
-    incident["impact"] = asked["impact_override"].as_str().or(incident["impact"].as_str()).unwrap_or("none").into();
+    incident["impact"] =
+        asked["impact_override"].as_str().or(incident["impact"].as_str()).unwrap_or("none").into();
     incident["updated_at"] = at.clone();
     match status.as_str() {
         "monitoring" => incident["monitoring_at"] = at.clone(),
@@ -95,8 +103,10 @@ fn apply(state: &mut World, incident: &mut Value, asked: &Value, now: DateTime<U
 }
 
 fn components_json(state: &World) -> Vec<Value> {
-    let component = |(id, name, status): &(String, String, String)| json!({"id": id, "name": name, "status": status, "page_id": PAGE,
-        "showcase": true});
+    let component = |(id, name, status): &(String, String, String)| {
+        json!({"id": id, "name": name, "status": status, "page_id": PAGE,
+        "showcase": true})
+    };
     state.components.iter().map(component).collect()
 }
 
@@ -104,7 +114,8 @@ async fn create(State(site): State<Site>, text: String) -> Response {
     let Ok(body) = serde_json::from_str::<Value>(&text) else { return refusal(400, "Invalid JSON") };
     let asked = body["incident"].clone();
     if asked["name"].as_str().is_none_or(str::is_empty) {
-        return (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({"error": ["Name can't be blank"]}))).into_response();
+        return (StatusCode::UNPROCESSABLE_ENTITY, Json(json!({"error": ["Name can't be blank"]})))
+            .into_response();
     }
     site.world.change(|state, now| {
         let id = format!("p31zjtct{:04}", state.incidents.len() + 1);
@@ -143,9 +154,13 @@ async fn one(State(site): State<Site>, Path((_, id)): Path<(String, String)>) ->
     let over = |incident: &Value| matches!(incident["status"].as_str(), Some("resolved" | "completed"));
     let status = |incident: &Value, wanted: &str| incident["status"] == wanted;
     site.world.read(|state| {
-        let list = |keep: &dyn Fn(&Value) -> bool| Json(state.incidents.iter().rev().filter(|one| keep(one)).collect::<Vec<_>>()).into_response();
+        let list = |keep: &dyn Fn(&Value) -> bool| {
+            Json(state.incidents.iter().rev().filter(|one| keep(one)).collect::<Vec<_>>()).into_response()
+        };
         match id.as_str() {
-            "unresolved" => list(&|one| !over(one) && !MAINTENANCE.contains(&one["status"].as_str().unwrap_or_default())),
+            "unresolved" => {
+                list(&|one| !over(one) && !MAINTENANCE.contains(&one["status"].as_str().unwrap_or_default()))
+            }
             "scheduled" | "upcoming" => list(&|one| status(one, "scheduled")),
             "active_maintenance" => list(&|one| status(one, "in_progress") || status(one, "verifying")),
             _ => match state.incidents.iter().find(|incident| incident["id"] == *id) {
@@ -157,16 +172,23 @@ async fn one(State(site): State<Site>, Path((_, id)): Path<(String, String)>) ->
 }
 
 async fn list(State(site): State<Site>) -> Response {
-    Json(site.world.read(|state| state.incidents.iter().rev().take(100).cloned().collect::<Vec<_>>())).into_response()
+    Json(site.world.read(|state| state.incidents.iter().rev().take(100).cloned().collect::<Vec<_>>()))
+        .into_response()
 }
 
 async fn components(State(site): State<Site>) -> Response {
     Json(site.world.read(components_json)).into_response()
 }
 
-async fn component(State(site): State<Site>, Path((_, id)): Path<(String, String)>, text: String) -> Response {
+async fn component(
+    State(site): State<Site>,
+    Path((_, id)): Path<(String, String)>,
+    text: String,
+) -> Response {
     let Ok(body) = serde_json::from_str::<Value>(&text) else { return refusal(400, "Invalid JSON") };
-    let Some(status) = body["component"]["status"].as_str().filter(|status| COMPONENT.contains(status)).map(str::to_owned) else {
+    let Some(status) =
+        body["component"]["status"].as_str().filter(|status| COMPONENT.contains(status)).map(str::to_owned)
+    else {
         return refusal(422, "Status is not valid");
     };
     site.world.change(|state, at| {

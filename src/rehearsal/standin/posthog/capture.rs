@@ -30,7 +30,8 @@ fn admit(site: &Site, text: &str) -> Result<Value, Response> {
     if site.throttled() {
         return Err(plain(StatusCode::TOO_MANY_REQUESTS, "rate limited"));
     }
-    let body: Value = serde_json::from_str(text).map_err(|_| plain(StatusCode::BAD_REQUEST, "failed to parse request: invalid JSON"))?;
+    let body: Value = serde_json::from_str(text)
+        .map_err(|_| plain(StatusCode::BAD_REQUEST, "failed to parse request: invalid JSON"))?;
     let key = body["api_key"].as_str().or(body["token"].as_str()).or(body["properties"]["token"].as_str());
     match key {
         None => Err(plain(StatusCode::UNAUTHORIZED, "event submitted without an api_key")),
@@ -40,7 +41,8 @@ fn admit(site: &Site, text: &str) -> Result<Value, Response> {
 }
 
 fn keep(state: &mut World, now: chrono::DateTime<chrono::Utc>, event: &Value) {
-    let person = event["distinct_id"].as_str().or(event["properties"]["distinct_id"].as_str()).unwrap_or_default();
+    let person =
+        event["distinct_id"].as_str().or(event["properties"]["distinct_id"].as_str()).unwrap_or_default();
     if event["event"].as_str().is_none_or(str::is_empty) || person.is_empty() {
         return;
     }
@@ -61,7 +63,11 @@ fn keep(state: &mut World, now: chrono::DateTime<chrono::Utc>, event: &Value) {
         return;
     }
     let delay = 5_000 + draw(state.seed, &[71, state.captured.len() as u64]) % 55_000;
-    state.captured.push(Received { at: now, visible: now + TimeDelta::milliseconds(delay.cast_signed()), body: event });
+    state.captured.push(Received {
+        at: now,
+        visible: now + TimeDelta::milliseconds(delay.cast_signed()),
+        body: event,
+    });
     let over = state.captured.len().saturating_sub(KEPT);
     state.captured.drain(..over);
 }

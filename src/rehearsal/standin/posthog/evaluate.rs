@@ -27,7 +27,9 @@ fn holds(condition: &Value, properties: &Value) -> bool {
     let value = &properties[condition["key"].as_str().unwrap_or_default()];
     let wanted = &condition["value"];
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned).to_lowercase();
-    let any = |of: &dyn Fn(&Value) -> bool| wanted.as_array().map_or_else(|| of(wanted), |list| list.iter().any(of));
+    let any = |of: &dyn Fn(&Value) -> bool| {
+        wanted.as_array().map_or_else(|| of(wanted), |list| list.iter().any(of))
+    };
     let known = !value.is_null();
     match condition["operator"].as_str().unwrap_or("exact") {
         "exact" => known && any(&|one| text(one) == text(value)),
@@ -90,10 +92,12 @@ fn admit(site: &Site, text: &str) -> Result<(Value, String), Response> {
         return Err((StatusCode::TOO_MANY_REQUESTS, Json(body)).into_response());
     }
     let bad = |why: &'static str| (StatusCode::BAD_REQUEST, why).into_response();
-    let asked: Value = serde_json::from_str(text).map_err(|_| bad("Failed to decode request: invalid JSON"))?;
+    let asked: Value =
+        serde_json::from_str(text).map_err(|_| bad("Failed to decode request: invalid JSON"))?;
     let key = asked["token"].as_str().or(asked["api_key"].as_str());
     if !is(key, &site.keys.posthog_project) {
-        let detail = "The provided API key is invalid or has expired. Please check your API key and try again.";
+        let detail =
+            "The provided API key is invalid or has expired. Please check your API key and try again.";
         let body = json!({"type": "authentication_error", "code": "invalid_api_key", "detail": detail, "attr": null});
         return Err((StatusCode::UNAUTHORIZED, Json(body)).into_response());
     }
@@ -106,7 +110,8 @@ fn admit(site: &Site, text: &str) -> Result<(Value, String), Response> {
 fn told(site: &Site, asked: &Value, person: &str) -> Vec<(Flag, FlagPoint, Told)> {
     let now = site.now();
     let only = asked["flag_keys"].as_array();
-    let wanted = |flag: &&Flag| !flag.deleted && only.is_none_or(|keys| keys.iter().any(|key| *key == flag.key));
+    let wanted =
+        |flag: &&Flag| !flag.deleted && only.is_none_or(|keys| keys.iter().any(|key| *key == flag.key));
     site.world.read(|state| {
         let seen = |flag: &Flag| {
             let known = |point: &&FlagPoint| {
@@ -127,7 +132,10 @@ pub(super) async fn flags(State(site): State<Site>, text: String) -> Response {
         Err(refused) => return refused,
     };
     let json = |(flag, point, told): &(Flag, FlagPoint, Told)| {
-        let description = told.condition.map_or_else(|| told.code.replace('_', " "), |place| format!("Matched condition set {}", place + 1));
+        let description = told.condition.map_or_else(
+            || told.code.replace('_', " "),
+            |place| format!("Matched condition set {}", place + 1),
+        );
         let value = json!({"key": flag.key, "enabled": told.enabled, "variant": told.variant,
             "reason": {"code": told.code, "condition_index": told.condition, "description": description},
             "metadata": {"id": flag.id, "version": point.version, "description": null, "payload": null}});
@@ -148,5 +156,6 @@ pub(super) async fn decide(State(site): State<Site>, text: String) -> Response {
         .into_iter()
         .map(|(flag, _, told)| (flag.key, told.variant.map_or_else(|| json!(told.enabled), Value::from)))
         .collect();
-    Json(json!({"featureFlags": all, "featureFlagPayloads": {}, "errorsWhileComputingFlags": false})).into_response()
+    Json(json!({"featureFlags": all, "featureFlagPayloads": {}, "errorsWhileComputingFlags": false}))
+        .into_response()
 }

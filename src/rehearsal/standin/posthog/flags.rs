@@ -26,12 +26,20 @@ fn json(flag: &Flag) -> Value {
         "analytics_dashboards": [], "can_edit": true, "bucketing_identifier": "distinct_id"})
 }
 
-pub(super) async fn list(State(site): State<Site>, Path(project): Path<String>, Query(asked): Asked) -> Response {
+pub(super) async fn list(
+    State(site): State<Site>,
+    Path(project): Path<String>,
+    Query(asked): Asked,
+) -> Response {
     let find = |name: &str| asked.iter().find(|(key, _)| key == name).map(|(_, value)| value.to_lowercase());
     let (search, active) = (find("search"), find("active"));
     let wanted = |flag: &&Flag| {
-        let named = search.as_ref().is_none_or(|text| flag.key.contains(text) || flag.name.to_lowercase().contains(text));
-        !flag.deleted && named && active.as_ref().is_none_or(|active| flag.now().active.to_string() == *active)
+        let named = search
+            .as_ref()
+            .is_none_or(|text| flag.key.contains(text) || flag.name.to_lowercase().contains(text));
+        !flag.deleted
+            && named
+            && active.as_ref().is_none_or(|active| flag.now().active.to_string() == *active)
     };
     let list: Vec<Value> = site.world.read(|state| state.flags.iter().filter(wanted).map(json).collect());
     paged(&site, &format!("/api/projects/{project}/feature_flags/"), &asked, &list)
@@ -43,7 +51,9 @@ pub(super) async fn one(State(site): State<Site>, Path((_, id)): Path<(String, S
 }
 
 pub(super) async fn status(State(site): State<Site>, Path((_, id)): Path<(String, String)>) -> Response {
-    let active = site.world.read(|state| state.flags.iter().find(|flag| flag.id.to_string() == id).map(|flag| flag.now().active));
+    let active = site.world.read(|state| {
+        state.flags.iter().find(|flag| flag.id.to_string() == id).map(|flag| flag.now().active)
+    });
     active.map_or_else(not_found, |active| {
         let status = if active { "active" } else { "inactive" };
         Json(json!({"status": status, "reason": format!("Flag is {status}")})).into_response()
@@ -63,17 +73,23 @@ pub(super) async fn create(State(site): State<Site>, text: String) -> Response {
         if state.flags.iter().any(|flag| flag.key == key && !flag.deleted) {
             return invalid("There is already a feature flag with this key.");
         }
-        let filters = if has_groups(&asked["filters"]) { asked["filters"].clone() } else { json!({"groups": []}) };
+        let filters =
+            if has_groups(&asked["filters"]) { asked["filters"].clone() } else { json!({"groups": []}) };
         let point = FlagPoint { at, version: 1, active: asked["active"].as_bool().unwrap_or(true), filters };
         let name = asked["name"].as_str().unwrap_or_default().into();
-        let flag = Flag { id: 40_000 + state.flags.len() as u64, key, name, deleted: false, history: vec![point] };
+        let flag =
+            Flag { id: 40_000 + state.flags.len() as u64, key, name, deleted: false, history: vec![point] };
         let answer = json(&flag);
         state.flags.push(flag);
         (StatusCode::CREATED, Json(answer)).into_response()
     })
 }
 
-pub(super) async fn change(State(site): State<Site>, Path((_, id)): Path<(String, String)>, text: String) -> Response {
+pub(super) async fn change(
+    State(site): State<Site>,
+    Path((_, id)): Path<(String, String)>,
+    text: String,
+) -> Response {
     let Ok(asked) = serde_json::from_str::<Value>(&text) else {
         return refusal(StatusCode::BAD_REQUEST, "validation_error", "parse_error", "JSON parse error");
     };
@@ -95,7 +111,8 @@ pub(super) async fn change(State(site): State<Site>, Path((_, id)): Path<(String
 /// Why filters are refused.
 fn unsound(filters: &Value) -> Option<&'static str> {
     let shares = filters["groups"].as_array()?.iter().map(|group| &group["rollout_percentage"]);
-    let sound = |share: &Value| share.is_null() || share.as_f64().is_some_and(|share| (0.0..=100.0).contains(&share));
+    let sound =
+        |share: &Value| share.is_null() || share.as_f64().is_some_and(|share| (0.0..=100.0).contains(&share));
     (!shares.into_iter().all(sound)).then_some("Rollout percentage must be between 0 and 100.")
 }
 

@@ -135,7 +135,9 @@ fn paged(site: &Site, path: &str, query: &[(String, String)], list: &[Value]) ->
     let kept: String = query
         .iter()
         .filter(|(key, _)| key != "limit" && key != "offset")
-        .map(|(key, value)| format!("{key}={}&", url::form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>()))
+        .map(|(key, value)| {
+            format!("{key}={}&", url::form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>())
+        })
         .collect();
     let link = |offset: usize| format!("{}{path}?{kept}limit={limit}&offset={offset}", site.base);
     let next = (offset + results.len() < list.len()).then(|| link(offset + limit));

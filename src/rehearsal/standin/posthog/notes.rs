@@ -11,9 +11,14 @@ use crate::rehearsal::standin::site::{Site, stamp};
 
 const SCOPES: [&str; 4] = ["project", "organization", "dashboard", "dashboard_item"];
 
-pub(super) async fn list(State(site): State<Site>, Path(project): Path<String>, Query(asked): Query<Vec<(String, String)>>) -> Response {
+pub(super) async fn list(
+    State(site): State<Site>,
+    Path(project): Path<String>,
+    Query(asked): Query<Vec<(String, String)>>,
+) -> Response {
     let alive = |note: &&Value| note["deleted"] == false;
-    let list: Vec<Value> = site.world.read(|state| state.annotations.iter().rev().filter(alive).cloned().collect());
+    let list: Vec<Value> =
+        site.world.read(|state| state.annotations.iter().rev().filter(alive).cloned().collect());
     paged(&site, &format!("/api/projects/{project}/annotations/"), &asked, &list)
 }
 
@@ -38,14 +43,21 @@ pub(super) async fn create(State(site): State<Site>, text: String) -> Response {
 }
 
 pub(super) async fn one(State(site): State<Site>, Path((_, id)): Path<(String, String)>) -> Response {
-    let found = site.world.read(|state| state.annotations.iter().find(|note| note["id"].to_string() == id).cloned());
+    let found =
+        site.world.read(|state| state.annotations.iter().find(|note| note["id"].to_string() == id).cloned());
     found.map_or_else(not_found, |note| Json(note).into_response())
 }
 
-pub(super) async fn change(State(site): State<Site>, Path((_, id)): Path<(String, String)>, text: String) -> Response {
+pub(super) async fn change(
+    State(site): State<Site>,
+    Path((_, id)): Path<(String, String)>,
+    text: String,
+) -> Response {
     let asked: Value = serde_json::from_str(&text).unwrap_or_default();
     site.world.change(|state, now| {
-        let Some(note) = state.annotations.iter_mut().find(|note| note["id"].to_string() == id) else { return not_found() };
+        let Some(note) = state.annotations.iter_mut().find(|note| note["id"].to_string() == id) else {
+            return not_found();
+        };
         for field in ["content", "deleted", "date_marker"] {
             if !asked[field].is_null() {
                 note[field] = asked[field].clone();

@@ -27,10 +27,12 @@ fn compute(site: &Site, question: &Value, at: DateTime<Utc>) -> Result<Value, Re
     let events = site.world.read(|state| Events::read(state, since, at));
     let answer = run(&select, &events, at)?;
     let types: Vec<_> = answer.columns.iter().zip(&answer.types).collect();
-    Ok(json!({"results": answer.rows, "columns": answer.columns, "types": types, "hasMore": answer.more, "limit": answer.limit,
+    Ok(
+        json!({"results": answer.rows, "columns": answer.columns, "types": types, "hasMore": answer.more, "limit": answer.limit,
         "offset": answer.offset, "error": null, "hogql": text, "clickhouse": null, "timings": [{"k": ".", "t": 0.21}],
         "is_cached": false, "cache_key": "", "last_refresh": stamp(at), "next_allowed_client_refresh": stamp(at + TimeDelta::minutes(1)),
-        "query_status": null, "modifiers": {}, "metadata": null, "query": text, "resolved_date_range": null}))
+        "query_status": null, "modifiers": {}, "metadata": null, "query": text, "resolved_date_range": null}),
+    )
 }
 
 fn refused(why: &Refused) -> Response {
@@ -59,7 +61,12 @@ pub(super) async fn ask(State(site): State<Site>, text: String) -> Response {
     }
     // A cached answer is the one that was true at the beginning of its five minutes.
     let fresh = how.starts_with("force_blocking") || body["refresh"] == true;
-    let at = if fresh { now } else { DateTime::from_timestamp(now.timestamp().div_euclid(CACHED.num_seconds()) * CACHED.num_seconds(), 0).unwrap_or(now) };
+    let at = if fresh {
+        now
+    } else {
+        DateTime::from_timestamp(now.timestamp().div_euclid(CACHED.num_seconds()) * CACHED.num_seconds(), 0)
+            .unwrap_or(now)
+    };
     match compute(&site, question, at) {
         Ok(mut answer) => {
             answer["is_cached"] = (!fresh).into();

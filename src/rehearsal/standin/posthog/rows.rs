@@ -50,7 +50,8 @@ impl Events {
             }
         }
         let captured = state.captured.iter().filter(|event| event.visible <= now).filter_map(|event| {
-            let said = event.body["timestamp"].as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
+            let said =
+                event.body["timestamp"].as_str().and_then(|text| DateTime::parse_from_rfc3339(text).ok());
             let at = said.map_or(event.at, |at| at.to_utc());
             (at >= since).then(|| Row::Captured { at, body: event.body.clone() })
         });
@@ -61,7 +62,9 @@ impl Events {
 
 fn id(parts: &[u64]) -> String {
     let high = u128::from(draw(81, parts)) << 64;
-    uuid::Builder::from_random_bytes((high | u128::from(draw(82, parts))).to_be_bytes()).into_uuid().to_string()
+    uuid::Builder::from_random_bytes((high | u128::from(draw(82, parts))).to_be_bytes())
+        .into_uuid()
+        .to_string()
 }
 
 fn property(view: &View, event: &str, name: &str) -> Datum {

@@ -41,10 +41,18 @@ fn refusal(status: StatusCode, error: &str, message: &str) -> Response {
 async fn guard(State(site): State<Site>, request: Request, next: Next) -> Response {
     let now = site.now();
     if site.out() {
-        return refusal(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", "Pulse is temporarily unavailable");
+        return refusal(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "service_unavailable",
+            "Pulse is temporarily unavailable",
+        );
     }
     if !is(credential(request.headers(), "Bearer"), &site.keys.pulse) || expired(&site, now) {
-        return refusal(StatusCode::UNAUTHORIZED, "unauthorized", "the access token is missing, invalid or expired");
+        return refusal(
+            StatusCode::UNAUTHORIZED,
+            "unauthorized",
+            "the access token is missing, invalid or expired",
+        );
     }
     let (key, most) = bucket(request.uri());
     let mut left = site.limits.take(&key, Limit { most, window: TimeDelta::seconds(60) }, now);
@@ -100,7 +108,13 @@ fn find<'a>(params: &'a Params, name: &str) -> Option<&'a str> {
 }
 
 /// A number between bounds, the default without it, or why not.
-fn number<T: FromStr + PartialOrd + std::fmt::Display>(params: &Params, name: &str, default: T, least: T, most: T) -> Result<T, String> {
+fn number<T: FromStr + PartialOrd + std::fmt::Display>(
+    params: &Params,
+    name: &str,
+    default: T,
+    least: T,
+    most: T,
+) -> Result<T, String> {
     let Some(text) = find(params, name) else { return Ok(default) };
     let parsed = text.parse().ok().filter(|value| *value >= least && *value <= most);
     parsed.ok_or_else(|| format!("{name} must be a number from {least} to {most}"))
@@ -111,7 +125,8 @@ fn invalid(message: &str) -> Response {
 }
 
 async fn profiles(State(site): State<Site>, params: Params) -> Response {
-    let bounds = number(&params, "limit", 100, 1, 1_000).and_then(|limit| Ok((limit, number(&params, "offset", 0, 0, usize::MAX)?)));
+    let bounds = number(&params, "limit", 100, 1, 1_000)
+        .and_then(|limit| Ok((limit, number(&params, "offset", 0, 0, usize::MAX)?)));
     let (limit, offset) = match bounds {
         Ok(bounds) => bounds,
         Err(why) => return invalid(&why),
@@ -124,7 +139,8 @@ async fn profiles(State(site): State<Site>, params: Params) -> Response {
     let people = site.world.read(|state| People::of(state, site.now()));
     let listed = people.list(since, find(&params, "email"));
     let annotated = find(&params, "include_annotations") != Some("false");
-    let page: Vec<Value> = listed.iter().skip(offset).take(limit).map(|index| people.profile(*index, annotated)).collect();
+    let page: Vec<Value> =
+        listed.iter().skip(offset).take(limit).map(|index| people.profile(*index, annotated)).collect();
     if page.len() >= A_PAGE {
         site.world.pulse_page_served();
     }
@@ -135,16 +151,21 @@ async fn profiles(State(site): State<Site>, params: Params) -> Response {
 }
 
 async fn interactions(State(site): State<Site>, Path(id): Path<String>, params: Params) -> Response {
-    let bounds = number(&params, "limit", 30, 1, 100).and_then(|limit| Ok((limit, number(&params, "days", 30, 1, 90)?)));
+    let bounds = number(&params, "limit", 30, 1, 100)
+        .and_then(|limit| Ok((limit, number(&params, "days", 30, 1, 90)?)));
     let (limit, days) = match bounds {
         Ok(bounds) => bounds,
         Err(why) => return invalid(&why),
     };
     let people = site.world.read(|state| People::of(state, site.now()));
-    let Some(index) = people.index_of(&id) else { return refusal(StatusCode::NOT_FOUND, "not_found", "no such profile") };
+    let Some(index) = people.index_of(&id) else {
+        return refusal(StatusCode::NOT_FOUND, "not_found", "no such profile");
+    };
     let types: Vec<&str> = find(&params, "types").map(|types| types.split(',').collect()).unwrap_or_default();
     let mut list = people.interactions(index, days);
-    list.retain(|one| types.is_empty() || one["interaction_type"].as_str().is_some_and(|kind| types.contains(&kind)));
+    list.retain(|one| {
+        types.is_empty() || one["interaction_type"].as_str().is_some_and(|kind| types.contains(&kind))
+    });
     let mut by_type = serde_json::Map::new();
     for one in &list {
         if let Some(kind) = one["interaction_type"].as_str() {
@@ -177,7 +198,10 @@ async fn start_job(State(site): State<Site>) -> Response {
 
 /// The job's number is the moment it began, and it takes a minute: no state is needed to know how far it is.
 async fn job(State(site): State<Site>, Path(id): Path<String>) -> Response {
-    let begun = id.strip_prefix("gsync_").and_then(|millis| millis.parse().ok()).and_then(DateTime::from_timestamp_millis);
+    let begun = id
+        .strip_prefix("gsync_")
+        .and_then(|millis| millis.parse().ok())
+        .and_then(DateTime::from_timestamp_millis);
     let Some(begun) = begun else { return refusal(StatusCode::NOT_FOUND, "not_found", "no such job") };
     let total = site.world.read(|state| i64::from(state.contacts));
     let done = (total * (site.now() - begun).num_milliseconds().clamp(0, 60_000)) / 60_000;

@@ -17,8 +17,16 @@ const CHANNELS: [&str; 5] = ["email", "slack", "phone", "meeting", "sms"];
 const TRENDS: [&str; 5] = ["rising", "stable", "falling", "new", "dormant"];
 const TAGS: [&str; 6] = ["donor", "board", "volunteer", "press", "major-gift", "lapsed"];
 const KINDS: [&str; 10] = [
-    "email_sent", "email_received", "meeting", "call", "slack_message", "slack_received", "sms_sent", "sms_received",
-    "linkedin", "other",
+    "email_sent",
+    "email_received",
+    "meeting",
+    "call",
+    "slack_message",
+    "slack_received",
+    "sms_sent",
+    "sms_received",
+    "linkedin",
+    "other",
 ];
 /// How many ways a bad profile can be bad.
 const BAD_WAYS: u32 = 8;
@@ -75,7 +83,8 @@ impl People {
     pub(super) fn list(&self, since: Option<DateTime<Utc>>, email: Option<&str>) -> Vec<u32> {
         let wanted = |index: &u32| {
             since.is_none_or(|since| self.changed(*index).1 >= since)
-                && email.is_none_or(|email| person(self.seed, of_profile(*index)).email == email.to_lowercase())
+                && email
+                    .is_none_or(|email| person(self.seed, of_profile(*index)).email == email.to_lowercase())
         };
         let mut list: Vec<u32> = (0..self.count).filter(wanted).collect();
         if self.order == Order::Updated {
@@ -89,8 +98,10 @@ impl People {
         let (revision, updated) = self.changed(index);
         let (_, last) = self.met(index);
         let created = updated - TimeDelta::days(self.span(index, 4, 400, 2_000));
-        let score = (self.draw(index, 5) % 91 + draw(self.draw(index, 6), &[revision.cast_unsigned()]) % 10).min(100);
-        let some = |salt, value: Value| if self.draw(index, salt).is_multiple_of(3) { Value::Null } else { value };
+        let score =
+            (self.draw(index, 5) % 91 + draw(self.draw(index, 6), &[revision.cast_unsigned()]) % 10).min(100);
+        let some =
+            |salt, value: Value| if self.draw(index, salt).is_multiple_of(3) { Value::Null } else { value };
         let mut profile = json!({
             "id": self.id(index), "user_id": "5b0f3c1e-8f0e-4f7f-9a55-3a2f1d9b7c10",
             "canonical_email": who.email, "display_name": format!("{} {}", who.first_name, who.last_name),
@@ -127,7 +138,10 @@ impl People {
             4 => profile["notes"] = "a character that text cannot hold: \u{0}".into(),
             5 => profile["communication_frequency"] = "fortnightly".into(),
             // A duplicate: the address of the profile before, spelled differently.
-            6 => profile["canonical_email"] = person(self.seed, of_profile(index - 1)).email.to_uppercase().into(),
+            6 => {
+                profile["canonical_email"] =
+                    person(self.seed, of_profile(index - 1)).email.to_uppercase().into()
+            }
             _ => profile["relationship_score"] = json!({"value": 50}),
         }
     }

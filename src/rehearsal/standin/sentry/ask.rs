@@ -55,7 +55,9 @@ impl Ask {
                 ask.from = now - span;
             }
             (None, Some(start), Some(end)) => {
-                let (Some(start), Some(end)) = (moment(start), moment(end)) else { return Err(bad("Invalid date range")) };
+                let (Some(start), Some(end)) = (moment(start), moment(end)) else {
+                    return Err(bad("Invalid date range"));
+                };
                 if start > end {
                     return Err(bad("start must be before end"));
                 }
@@ -69,7 +71,12 @@ impl Ask {
                 Err(_) => return Err(bad("Invalid project parameter. Values must be numbers.")),
                 Ok(-1) => {}
                 Ok(id) if id.cast_unsigned() == PROJECT_ID => {}
-                Ok(_) => return Err(refusal(StatusCode::FORBIDDEN, "You do not have permission to perform this action.")),
+                Ok(_) => {
+                    return Err(refusal(
+                        StatusCode::FORBIDDEN,
+                        "You do not have permission to perform this action.",
+                    ));
+                }
             }
         }
         Ok(ask)

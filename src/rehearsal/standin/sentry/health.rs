@@ -26,19 +26,27 @@ struct Hours {
 
 impl Hours {
     fn read(site: &Site, ask: &Ask) -> Result<Self, String> {
-        let interval = ask.one("interval").map_or(Some(TimeDelta::hours(1)), period).map(|span| span.num_seconds());
+        let interval =
+            ask.one("interval").map_or(Some(TimeDelta::hours(1)), period).map(|span| span.num_seconds());
         let interval = interval
             .filter(|seconds| (3_600..=86_400).contains(seconds) && 86_400 % seconds == 0)
             .ok_or("The interval has to be at least one hour, at most one day and a divisor of a day.")?;
         let first = ask.from.timestamp().div_euclid(interval) * interval;
         let last = (ask.to - TimeDelta::milliseconds(1)).timestamp();
-        let starts: Vec<_> =
-            (0..).map(|n| first + n * interval).take_while(|start| *start <= last).filter_map(|start| DateTime::from_timestamp(start, 0)).collect();
+        let starts: Vec<_> = (0..)
+            .map(|n| first + n * interval)
+            .take_while(|start| *start <= last)
+            .filter_map(|start| DateTime::from_timestamp(start, 0))
+            .collect();
         if starts.len() > 10_000 {
             return Err("Your interval and date range would create too many results.".into());
         }
         let end = starts.last().map_or(ask.to, |start| *start + TimeDelta::seconds(interval));
-        let sample = site.world.read(|state| History::of(state)).known(starts.first().copied().unwrap_or(ask.from), end, ask.now);
+        let sample = site.world.read(|state| History::of(state)).known(
+            starts.first().copied().unwrap_or(ask.from),
+            end,
+            ask.now,
+        );
         Ok(Self { starts, interval, weight: sample.weight, views: sample.views })
     }
 
@@ -64,13 +72,19 @@ fn status(view: &View) -> &'static str {
 fn measure(field: &str, views: &[&View], weight: u32) -> Result<Value, String> {
     let share = |bad: &dyn Fn(&View) -> bool| {
         let total = views.len();
-        if total == 0 { Value::Null } else { (views.iter().filter(|view| bad(view)).count() as f64 / total as f64).into() }
+        if total == 0 {
+            Value::Null
+        } else {
+            (views.iter().filter(|view| bad(view)).count() as f64 / total as f64).into()
+        }
     };
     let complement = |rate: Value| rate.as_f64().map_or(Value::Null, |rate| (1.0 - rate).into());
     let crashed = |view: &View| status(view) == "crashed";
     Ok(match field {
         "sum(session)" => (views.len() as u64 * u64::from(weight)).into(),
-        "count_unique(user)" => views.iter().map(|view| view.user).collect::<std::collections::BTreeSet<_>>().len().into(),
+        "count_unique(user)" => {
+            views.iter().map(|view| view.user).collect::<std::collections::BTreeSet<_>>().len().into()
+        }
         "crash_rate(session)" | "crash_rate(user)" => share(&crashed),
         "crash_free_rate(session)" | "crash_free_rate(user)" => complement(share(&crashed)),
         "errored_rate(session)" | "unhealthy_rate(session)" => share(&|view| view.errors() > 0),
@@ -84,7 +98,8 @@ pub(super) async fn sessions(State(site): State<Site>, params: Params) -> Respon
         Ok(ask) => ask,
         Err(refused) => return refused,
     };
-    by_session(&site, &ask).map_or_else(|why| refusal(StatusCode::BAD_REQUEST, &why), |body| Json(body).into_response())
+    by_session(&site, &ask)
+        .map_or_else(|why| refusal(StatusCode::BAD_REQUEST, &why), |body| Json(body).into_response())
 }
 
 fn by_session(site: &Site, ask: &Ask) -> Result<Value, String> {
@@ -124,10 +139,12 @@ fn by_session(site: &Site, ask: &Ask) -> Result<Value, String> {
         let (mut totals, mut series) = (serde_json::Map::new(), serde_json::Map::new());
         for field in &fields {
             totals.insert((*field).to_owned(), measure(field, views, hours.weight)?);
-            let points: Result<Vec<_>, _> = buckets.iter().map(|views| measure(field, views, hours.weight)).collect();
+            let points: Result<Vec<_>, _> =
+                buckets.iter().map(|views| measure(field, views, hours.weight)).collect();
             series.insert((*field).to_owned(), points?.into());
         }
-        let mut group = json!({"by": serde_json::from_str::<Value>(key).unwrap_or_default(), "totals": totals});
+        let mut group =
+            json!({"by": serde_json::from_str::<Value>(key).unwrap_or_default(), "totals": totals});
         if ask.one("includeSeries") != Some("0") {
             group["series"] = series.into();
         }
@@ -144,7 +161,8 @@ pub(super) async fn volume(State(site): State<Site>, params: Params) -> Response
         Ok(ask) => ask,
         Err(refused) => return refused,
     };
-    by_outcome(&site, &ask).map_or_else(|why| refusal(StatusCode::BAD_REQUEST, &why), |body| Json(body).into_response())
+    by_outcome(&site, &ask)
+        .map_or_else(|why| refusal(StatusCode::BAD_REQUEST, &why), |body| Json(body).into_response())
 }
 
 fn by_outcome(site: &Site, ask: &Ask) -> Result<Value, String> {
@@ -169,7 +187,8 @@ fn by_outcome(site: &Site, ask: &Ask) -> Result<Value, String> {
             _ => Value::Null,
         };
         let key: serde_json::Map<_, _> = by.iter().map(|name| ((*name).to_owned(), value(name))).collect();
-        groups.entry(Value::Object(key).to_string()).or_insert_with(|| vec![0; hours.starts.len()])[place] += count;
+        groups.entry(Value::Object(key).to_string()).or_insert_with(|| vec![0; hours.starts.len()])[place] +=
+            count;
     };
     for view in &hours.views {
         let outcome = if view.lost_at_sentry { "rate_limited" } else { "accepted" };

@@ -74,7 +74,14 @@ pub(super) async fn envelope(
     }
     if site.throttled() {
         let limits = [(header::RETRY_AFTER, "60")];
-        return (limits, refusal(StatusCode::TOO_MANY_REQUESTS, "Sentry dropped data due to a quota or internal rate limit being reached")).into_response();
+        return (
+            limits,
+            refusal(
+                StatusCode::TOO_MANY_REQUESTS,
+                "Sentry dropped data due to a quota or internal rate limit being reached",
+            ),
+        )
+            .into_response();
     }
     let Some(key) = key_of(&headers, &query) else {
         return refusal(StatusCode::UNAUTHORIZED, "missing authorization information");
@@ -86,7 +93,11 @@ pub(super) async fn envelope(
         Ok(parsed) => parsed,
         Err(why) => return refusal(StatusCode::BAD_REQUEST, why),
     };
-    let id = head["event_id"].as_str().or(events.first().and_then(|event| event["event_id"].as_str())).unwrap_or_default().to_owned();
+    let id = head["event_id"]
+        .as_str()
+        .or(events.first().and_then(|event| event["event_id"].as_str()))
+        .unwrap_or_default()
+        .to_owned();
     let silent = site.world.change(|state, now| {
         if faults::any(&state.faults, "sentry-silent", now) {
             return true;
@@ -109,7 +120,10 @@ pub(super) async fn envelope(
     });
     let mut answer = Json(json!({"id": id})).into_response();
     if silent {
-        answer.headers_mut().insert("x-sentry-rate-limits", HeaderValue::from_static("60:error;transaction:key:quota_reason, 2700::organization"));
+        answer.headers_mut().insert(
+            "x-sentry-rate-limits",
+            HeaderValue::from_static("60:error;transaction:key:quota_reason, 2700::organization"),
+        );
     }
     answer
 }
@@ -121,16 +135,25 @@ fn read_back(site: &Site, id: &str) -> Option<Value> {
         state.envelopes.iter().find(|event| event.body["event_id"] == *bare && event.visible <= now).cloned()
     })?;
     let event = received.body;
-    let title = event["message"]["formatted"].as_str().or(event["message"].as_str()).unwrap_or("<unlabeled event>");
+    let title =
+        event["message"]["formatted"].as_str().or(event["message"].as_str()).unwrap_or("<unlabeled event>");
     let mut tags: Vec<Value> = ["environment", "level", "release"]
         .iter()
         .filter_map(|key| event[*key].as_str().map(|value| json!({"key": key, "value": value})))
         .collect();
-    tags.extend(event["tags"].as_object().into_iter().flatten().map(|(key, value)| json!({"key": key, "value": value})));
-    Some(json!({"id": bare, "eventID": bare, "groupID": CHECK_ISSUE.id, "projectID": PROJECT_ID.to_string(), "title": title,
+    tags.extend(
+        event["tags"]
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(key, value)| json!({"key": key, "value": value})),
+    );
+    Some(
+        json!({"id": bare, "eventID": bare, "groupID": CHECK_ISSUE.id, "projectID": PROJECT_ID.to_string(), "title": title,
         "message": title, "platform": event["platform"], "type": "default", "dateCreated": event["timestamp"],
         "dateReceived": stamp(received.at), "size": event.to_string().len(), "tags": tags, "entries": [], "contexts": {},
-        "errors": [], "metadata": {"title": title}, "user": null, "sdk": null, "nextEventID": null}))
+        "errors": [], "metadata": {"title": title}, "user": null, "sdk": null, "nextEventID": null}),
+    )
 }
 
 fn missing() -> Response {
@@ -146,6 +169,9 @@ pub(super) async fn by_id(State(site): State<Site>, Path((_, id)): Path<(String,
     })
 }
 
-pub(super) async fn of_project(State(site): State<Site>, Path((_, _, id)): Path<(String, String, String)>) -> Response {
+pub(super) async fn of_project(
+    State(site): State<Site>,
+    Path((_, _, id)): Path<(String, String, String)>,
+) -> Response {
     read_back(&site, &id).map_or_else(missing, |event| Json(event).into_response())
 }

@@ -54,7 +54,12 @@ fn seen(rows: &[Row], issue: &'static Issue) -> Option<(Seen, String)> {
 
 fn backlog(number: u32, now: DateTime<Utc>) -> Value {
     let days = i64::from(number % 60) + 20;
-    let seen = Seen { first: now - TimeDelta::days(days * 4), last: now - TimeDelta::days(days), count: u64::from(number) + 1, users: 1 };
+    let seen = Seen {
+        first: now - TimeDelta::days(days * 4),
+        last: now - TimeDelta::days(days),
+        count: u64::from(number) + 1,
+        users: 1,
+    };
     let mut one = json(&OLD_ISSUE, "logos-vision-crm@1.8.0", &seen);
     one["id"] = (6_300_000_000_u64 + u64::from(number)).to_string().into();
     one["shortId"] = format!("CRM-WEB-{}", number + 8).into();
@@ -74,36 +79,61 @@ pub(super) async fn list(State(site): State<Site>, params: Params) -> Response {
     let now = ask.now;
     // The new issue is as old as the fault that makes it; going back further would only thin the sample.
     let found = site.world.read(|state| {
-        let spikes = state.faults.iter().filter(|span| span.fault.kind() == "error-spike").map(|span| span.from);
+        let spikes =
+            state.faults.iter().filter(|span| span.fault.kind() == "error-spike").map(|span| span.from);
         let from = spikes.min().unwrap_or(now).min(now - TimeDelta::hours(6));
         rows(state, Dataset::Errors, from, now, now)
     });
-    let old = |seen: Seen| Seen { first: now - TimeDelta::days(300), count: seen.count + 412, users: seen.users + 97, ..seen };
+    let old = |seen: Seen| Seen {
+        first: now - TimeDelta::days(300),
+        count: seen.count + 412,
+        users: seen.users + 97,
+        ..seen
+    };
     let new = seen(&found, &NEW_ISSUE).map(|(seen, release)| json(&NEW_ISSUE, &release, &seen));
     let check = seen(&found, &CHECK_ISSUE).map(|(seen, release)| json(&CHECK_ISSUE, &release, &seen));
-    let ever = seen(&found, &OLD_ISSUE).map(|(seen, _)| json(&OLD_ISSUE, "logos-vision-crm@1.8.0", &old(seen)));
-    let mut list: Vec<Value> =
-        new.into_iter().chain(check).chain(ever).chain((0..BACKLOG).map(|number| backlog(number, now))).collect();
-    list.retain(|one| one["lastSeen"].as_str().and_then(super::ask::moment).is_some_and(|last| last >= ask.from) || ask.one("statsPeriod").is_none());
-    list.retain(|one| search.matches(|column| match column {
-        // Each of these lists holds what is neither resolved nor ignored; the rest of `is:` is the substatus.
-        "is" => match search.value(&["is"]) {
-            Some("unresolved") => "unresolved".into(),
-            _ => one["substatus"].clone(),
-        },
-        "first-release" | "firstRelease" | "release" => one["firstRelease"]["version"].clone(),
-        "timesSeen" => one["count"].clone(),
-        "gonogo.check" => if one["id"] == CHECK_ISSUE.id { "yes".into() } else { Value::Null },
-        other => one[other].clone(),
-    }));
+    let ever =
+        seen(&found, &OLD_ISSUE).map(|(seen, _)| json(&OLD_ISSUE, "logos-vision-crm@1.8.0", &old(seen)));
+    let mut list: Vec<Value> = new
+        .into_iter()
+        .chain(check)
+        .chain(ever)
+        .chain((0..BACKLOG).map(|number| backlog(number, now)))
+        .collect();
+    list.retain(|one| {
+        one["lastSeen"].as_str().and_then(super::ask::moment).is_some_and(|last| last >= ask.from)
+            || ask.one("statsPeriod").is_none()
+    });
+    list.retain(|one| {
+        search.matches(|column| match column {
+            // Each of these lists holds what is neither resolved nor ignored; the rest of `is:` is the substatus.
+            "is" => match search.value(&["is"]) {
+                Some("unresolved") => "unresolved".into(),
+                _ => one["substatus"].clone(),
+            },
+            "first-release" | "firstRelease" | "release" => one["firstRelease"]["version"].clone(),
+            "timesSeen" => one["count"].clone(),
+            "gonogo.check" => {
+                if one["id"] == CHECK_ISSUE.id {
+                    "yes".into()
+                } else {
+                    Value::Null
+                }
+            }
+            other => one[other].clone(),
+        })
+    });
     match ask.one("sort").unwrap_or("date") {
         "new" => list.sort_by_key(|one| std::cmp::Reverse(one["firstSeen"].to_string())),
-        "freq" => list.sort_by_key(|one| std::cmp::Reverse(one["count"].as_str().and_then(|count| count.parse::<u64>().ok()))),
+        "freq" => list.sort_by_key(|one| {
+            std::cmp::Reverse(one["count"].as_str().and_then(|count| count.parse::<u64>().ok()))
+        }),
         "user" => list.sort_by_key(|one| std::cmp::Reverse(one["userCount"].as_u64())),
         _ => list.sort_by_key(|one| std::cmp::Reverse(one["lastSeen"].to_string())),
     }
     let hits = HeaderValue::from(list.len());
-    let mut answer = page(&site, "/api/0/organizations/logos/issues/", &list, ask.one("cursor"), ask.limit("limit"));
+    let mut answer =
+        page(&site, "/api/0/organizations/logos/issues/", &list, ask.one("cursor"), ask.limit("limit"));
     answer.headers_mut().insert("x-hits", hits);
     answer.headers_mut().insert("x-max-hits", HeaderValue::from(1_000));
     answer

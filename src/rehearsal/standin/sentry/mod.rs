@@ -78,14 +78,17 @@ async fn guard(State(site): State<Site>, request: Request, next: Next) -> Respon
         Some(_) => return refusal(StatusCode::UNAUTHORIZED, "Invalid token"),
     };
     let parts: Vec<&str> = path.split('/').collect();
-    if narrow && (path.ends_with("/issues/") || (parts.contains(&"releases") && request.method() == Method::POST)) {
+    if narrow
+        && (path.ends_with("/issues/") || (parts.contains(&"releases") && request.method() == Method::POST))
+    {
         return refusal(StatusCode::FORBIDDEN, "You do not have permission to perform this action.");
     }
     if parts.get(4).is_some_and(|organisation| *organisation != ORGANISATION) {
         return refusal(StatusCode::NOT_FOUND, "The requested resource does not exist");
     }
     if parts.get(3) == Some(&"projects")
-        && let Some(other) = parts.get(5).filter(|project| **project != PROJECT && **project != PROJECT_ID.to_string())
+        && let Some(other) =
+            parts.get(5).filter(|project| **project != PROJECT && **project != PROJECT_ID.to_string())
     {
         return renamed(other);
     }
@@ -140,8 +143,11 @@ fn page(site: &Site, path: &str, list: &[Value], cursor: Option<&str>, limit: us
         )
     };
     let next = offset + shown.len();
-    let links =
-        format!("{}, {}", link("previous", offset.saturating_sub(limit), offset > 0), link("next", next, next < list.len()));
+    let links = format!(
+        "{}, {}",
+        link("previous", offset.saturating_sub(limit), offset > 0),
+        link("next", next, next < list.len())
+    );
     ([(header::LINK, links)], Json(json!(shown))).into_response()
 }
 

@@ -22,7 +22,10 @@ fn fields(map: &Value) -> Response {
 
 fn valid(version: &str) -> bool {
     let forbidden = ['\r', '\n', '\x0c', '\t', '/', '\\'];
-    !version.is_empty() && version.len() <= 200 && !version.contains(forbidden) && !matches!(version, "." | ".." | "latest")
+    !version.is_empty()
+        && version.len() <= 200
+        && !version.contains(forbidden)
+        && !matches!(version, "." | ".." | "latest")
 }
 
 pub(super) async fn create(State(site): State<Site>, text: String) -> Response {
@@ -58,28 +61,42 @@ pub(super) async fn list(State(site): State<Site>, params: Params) -> Response {
     };
     let query = ask.one("query").unwrap_or_default();
     let named = |release: &&Value| release["version"].as_str().is_some_and(|version| version.contains(query));
-    let list: Vec<Value> = site.world.read(|state| state.releases.iter().rev().filter(named).cloned().collect());
+    let list: Vec<Value> =
+        site.world.read(|state| state.releases.iter().rev().filter(named).cloned().collect());
     page(&site, "/api/0/organizations/logos/releases/", &list, ask.one("cursor"), ask.limit("per_page"))
 }
 
 pub(super) async fn one(State(site): State<Site>, Path((_, version)): Path<(String, String)>) -> Response {
-    let found = site.world.read(|state| state.releases.iter().find(|release| release["version"] == *version).cloned());
+    let found = site
+        .world
+        .read(|state| state.releases.iter().find(|release| release["version"] == *version).cloned());
     found.map_or_else(missing, |release| Json(release).into_response())
 }
 
-pub(super) async fn deploys(State(site): State<Site>, Path((_, version)): Path<(String, String)>) -> Response {
+pub(super) async fn deploys(
+    State(site): State<Site>,
+    Path((_, version)): Path<(String, String)>,
+) -> Response {
     site.world.read(|state| {
         if !state.releases.iter().any(|release| release["version"] == *version) {
             return missing();
         }
-        let of = state.deploys.iter().rev().filter(|(release, _)| *release == version).map(|(_, deploy)| deploy);
+        let of =
+            state.deploys.iter().rev().filter(|(release, _)| *release == version).map(|(_, deploy)| deploy);
         Json(of.collect::<Vec<_>>()).into_response()
     })
 }
 
-pub(super) async fn deploy(State(site): State<Site>, Path((_, version)): Path<(String, String)>, text: String) -> Response {
+pub(super) async fn deploy(
+    State(site): State<Site>,
+    Path((_, version)): Path<(String, String)>,
+    text: String,
+) -> Response {
     let asked: Value = serde_json::from_str(&text).unwrap_or_default();
-    if asked["environment"].as_str().is_none_or(|environment| environment.is_empty() || environment.len() > 64) {
+    if asked["environment"]
+        .as_str()
+        .is_none_or(|environment| environment.is_empty() || environment.len() > 64)
+    {
         return fields(&json!({"environment": ["This field is required."]}));
     }
     site.world.change(|state, now| {

@@ -82,20 +82,44 @@ impl Row {
             "issue" => issue(|issue| issue.short.into()),
             "issue.id" => issue(|issue| issue.id.parse::<u64>().map_or(Value::Null, Into::into)),
             "title" | "message" => match &self.sent {
-                Some(sent) => sent["message"]["formatted"].as_str().or(sent["message"].as_str()).unwrap_or_default().into(),
+                Some(sent) => sent["message"]["formatted"]
+                    .as_str()
+                    .or(sent["message"].as_str())
+                    .unwrap_or_default()
+                    .into(),
                 None => issue(|issue| issue.title.into()),
             },
             "release" => (*self.release).into(),
-            "environment" => self.sent.as_ref().map_or(json!("production"), |sent| sent["environment"].clone()),
+            "environment" => {
+                self.sent.as_ref().map_or(json!("production"), |sent| sent["environment"].clone())
+            }
             "user" | "user.id" => self.user.as_str().into(),
             "project" | "project.name" => PROJECT.into(),
             "project.id" | "project_id" => PROJECT_ID.into(),
             "level" => self.sent.as_ref().map_or(json!("error"), |sent| sent["level"].clone()),
             "transaction" | "span.description" => self.page.into(),
             "timestamp" => self.at.to_rfc3339().into(),
-            "is_transaction" => if self.issue.is_none() { "true".into() } else { Value::Null },
-            "event.type" => if self.issue.is_some() { "error".into() } else { "transaction".into() },
-            "span.op" => if self.issue.is_none() { "pageload".into() } else { Value::Null },
+            "is_transaction" => {
+                if self.issue.is_none() {
+                    "true".into()
+                } else {
+                    Value::Null
+                }
+            }
+            "event.type" => {
+                if self.issue.is_some() {
+                    "error".into()
+                } else {
+                    "transaction".into()
+                }
+            }
+            "span.op" => {
+                if self.issue.is_none() {
+                    "pageload".into()
+                } else {
+                    Value::Null
+                }
+            }
             "span.duration" => self.lcp.map_or(Value::Null, |lcp| (lcp * 0.78).into()),
             "measurements.lcp" => self.lcp.map_or(Value::Null, Into::into),
             "sdk.name" => match &self.sent {
@@ -108,7 +132,13 @@ impl Row {
 }
 
 /// The rows of a data set between two moments, as far as Sentry knows of them now.
-pub(super) fn rows(state: &State, dataset: Dataset, from: DateTime<Utc>, to: DateTime<Utc>, now: DateTime<Utc>) -> Vec<Row> {
+pub(super) fn rows(
+    state: &State,
+    dataset: Dataset,
+    from: DateTime<Utc>,
+    to: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Vec<Row> {
     if dataset == Dataset::Empty {
         return Vec::new();
     }
@@ -119,7 +149,8 @@ pub(super) fn rows(state: &State, dataset: Dataset, from: DateTime<Utc>, to: Dat
         return traced.map(|view| row(view, None, Some(view.lcp_ms), sample.weight * 10)).collect();
     }
     let mut rows: Vec<Row> = kept.flat_map(|view| thrown(view, sample.weight)).collect();
-    let taken_in = state.envelopes.iter().filter(|event| event.visible <= now && event.at >= from && event.at < to);
+    let taken_in =
+        state.envelopes.iter().filter(|event| event.visible <= now && event.at >= from && event.at < to);
     rows.extend(taken_in.map(|event| Row {
         at: event.at,
         weight: 1,
@@ -135,7 +166,16 @@ pub(super) fn rows(state: &State, dataset: Dataset, from: DateTime<Utc>, to: Dat
 
 fn row(view: &View, issue: Option<&'static Issue>, lcp: Option<f64>, weight: u32) -> Row {
     let user = format!("user-{}", view.user);
-    Row { at: view.at, weight, issue, user, release: Arc::clone(&view.release), lcp, page: view.page, sent: None }
+    Row {
+        at: view.at,
+        weight,
+        issue,
+        user,
+        release: Arc::clone(&view.release),
+        lcp,
+        page: view.page,
+        sent: None,
+    }
 }
 
 fn thrown(view: &View, weight: u32) -> impl Iterator<Item = Row> {

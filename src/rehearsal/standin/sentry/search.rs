@@ -25,12 +25,20 @@ impl Search {
                 continue;
             }
             if word == "OR" || word.starts_with('(') {
-                return Err(format!("Parse error at '{}' (column {}). Boolean statements are not supported here.", word, place + 1));
+                return Err(format!(
+                    "Parse error at '{}' (column {}). Boolean statements are not supported here.",
+                    word,
+                    place + 1
+                ));
             }
             let (negated, bare) = word.strip_prefix('!').map_or((false, word.as_str()), |bare| (true, bare));
             let (key, value) = bare.split_once(':').unwrap_or(("message", bare));
             if key.is_empty() || value.is_empty() {
-                return Err(format!("Parse error at '{}' (column {}). Empty string after '{key}:'", word, place + 1));
+                return Err(format!(
+                    "Parse error at '{}' (column {}). Empty string after '{key}:'",
+                    word,
+                    place + 1
+                ));
             }
             let value = value.trim_matches('"').to_owned();
             terms.push(Term { negated, key: key.trim_matches('"').to_owned(), value });
@@ -40,7 +48,10 @@ impl Search {
 
     /// The first value that is asked of `key`.
     pub(super) fn value(&self, keys: &[&str]) -> Option<&str> {
-        self.0.iter().find(|term| !term.negated && keys.contains(&term.key.as_str())).map(|term| term.value.as_str())
+        self.0
+            .iter()
+            .find(|term| !term.negated && keys.contains(&term.key.as_str()))
+            .map(|term| term.value.as_str())
     }
 
     /// Whether something with these columns is meant.
@@ -109,7 +120,11 @@ fn words(text: &str) -> Result<Vec<(usize, String)>, String> {
             word.push(letter);
         }
     }
-    if quoted || bracket { Err(format!("Parse error at column {}. An open quote or bracket.", text.len())) } else { Ok(words) }
+    if quoted || bracket {
+        Err(format!("Parse error at column {}. An open quote or bracket.", text.len()))
+    } else {
+        Ok(words)
+    }
 }
 
 #[cfg(test)]

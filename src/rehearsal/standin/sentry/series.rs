@@ -36,7 +36,9 @@ impl Series {
         let ask = Ask::read(params, site.now())?;
         let span = (ask.to - ask.from).num_seconds().max(1);
         // An interval that makes no sense is replaced in silence.
-        let interval = interval(&ask).filter(|seconds| *seconds > 0 && span / seconds <= MOST_POINTS).unwrap_or(60.max(span / MOST_POINTS));
+        let interval = interval(&ask)
+            .filter(|seconds| *seconds > 0 && span / seconds <= MOST_POINTS)
+            .unwrap_or(60.max(span / MOST_POINTS));
         let mut names: Vec<&str> = ask.all("yAxis").collect();
         if names.is_empty() {
             names.push("count()");
@@ -50,7 +52,8 @@ impl Series {
         let axes = axes.map_err(|why| refusal(StatusCode::BAD_REQUEST, &why))?;
         let first = ask.from.timestamp().div_euclid(interval);
         let last = (ask.to - TimeDelta::milliseconds(1)).timestamp().div_euclid(interval);
-        let starts = (first..=last).filter_map(|bucket| DateTime::from_timestamp(bucket * interval, 0)).collect();
+        let starts =
+            (first..=last).filter_map(|bucket| DateTime::from_timestamp(bucket * interval, 0)).collect();
         let (dataset, mut rows) = matching(site, &ask)?;
         rows.sort_by_key(|row| row.at);
         Ok(Self { dataset, interval, starts, axes, rows, ask })
@@ -110,7 +113,8 @@ pub(super) async fn stats(State(site): State<Site>, params: Params) -> Response 
         Err(refused) => return refused,
     };
     let partial = series.ask.one("partial") == Some("1");
-    let shown = |start: &&DateTime<Utc>| partial || **start + TimeDelta::seconds(series.interval) <= series.ask.now;
+    let shown =
+        |start: &&DateTime<Utc>| partial || **start + TimeDelta::seconds(series.interval) <= series.ask.now;
     let axis = |order: usize, (name, field): &(String, Field)| {
         let point = |start: &DateTime<Utc>| json!([start.timestamp(), [{"count": series.value(field, &series.bucket(*start))}]]);
         let data: Vec<Value> = series.starts.iter().filter(shown).map(point).collect();

@@ -34,8 +34,24 @@ impl Field {
         let of = rest.strip_suffix(')').ok_or_else(|| format!("{text} is not a valid function"))?;
         let known = matches!(
             name,
-            "count" | "epm" | "eps" | "tpm" | "count_unique" | "failure_rate" | "failure_count" | "avg" | "sum" | "min" | "max"
-                | "p50" | "p75" | "p90" | "p95" | "p99" | "p100" | "last_seen"
+            "count"
+                | "epm"
+                | "eps"
+                | "tpm"
+                | "count_unique"
+                | "failure_rate"
+                | "failure_count"
+                | "avg"
+                | "sum"
+                | "min"
+                | "max"
+                | "p50"
+                | "p75"
+                | "p90"
+                | "p95"
+                | "p99"
+                | "p100"
+                | "last_seen"
         );
         if !known {
             return Err(format!("{text} is not a valid function"));
@@ -75,14 +91,26 @@ impl Field {
             "epm" | "tpm" => (count as f64 / minutes).into(),
             "eps" => (count as f64 / minutes / 60.0).into(),
             "count_unique" => {
-                let all: std::collections::BTreeSet<String> =
-                    rows.iter().map(|row| row.column(of)).filter(|value| !value.is_null() && *value != "").map(|value| value.to_string()).collect();
+                let all: std::collections::BTreeSet<String> = rows
+                    .iter()
+                    .map(|row| row.column(of))
+                    .filter(|value| !value.is_null() && *value != "")
+                    .map(|value| value.to_string())
+                    .collect();
                 all.len().into()
             }
             // The status of a page load is not what its scripts threw: it stays near zero, spike or not.
-            "failure_rate" => if rows.is_empty() { Value::Null } else { 0.0.into() },
+            "failure_rate" => {
+                if rows.is_empty() {
+                    Value::Null
+                } else {
+                    0.0.into()
+                }
+            }
             "failure_count" => 0.into(),
-            "last_seen" => rows.iter().map(|row| row.at).max().map_or(Value::Null, |at| at.to_rfc3339().into()),
+            "last_seen" => {
+                rows.iter().map(|row| row.at).max().map_or(Value::Null, |at| at.to_rfc3339().into())
+            }
             "avg" => mean(&numbers()),
             "sum" => numbers().iter().sum::<f64>().into(),
             "min" => numbers().first().copied().into(),
@@ -108,18 +136,21 @@ pub(super) fn matching(site: &Site, ask: &Ask) -> Result<(String, Vec<Row>), Res
     let bad = |detail: &str| refusal(StatusCode::BAD_REQUEST, detail);
     let name = ask.one("dataset").ok_or_else(|| bad("dataset is required"))?;
     let dataset = Dataset::named(name).ok_or_else(|| bad(&format!("dataset must be one of: errors, spans, logs, profile_functions, tracemetrics, uptime_results; got {name}")))?;
-    let search = Search::parse(ask.one("query").unwrap_or_default()).map_err(|why| bad(&format!("Invalid search query: {why}")))?;
+    let search = Search::parse(ask.one("query").unwrap_or_default())
+        .map_err(|why| bad(&format!("Invalid search query: {why}")))?;
     let mut found = site.world.read(|state| rows(state, dataset, ask.from, ask.to, ask.now));
     let environments: Vec<&str> = ask.all("environment").collect();
     found.retain(|row| {
         let environment = row.column("environment");
-        search.matches(|column| row.column(column)) && (environments.is_empty() || environments.iter().any(|one| environment == *one))
+        search.matches(|column| row.column(column))
+            && (environments.is_empty() || environments.iter().any(|one| environment == *one))
     });
     Ok((name.to_owned(), found))
 }
 
 fn table(ask: &Ask, found: &[Row], fields: &[(&str, Field)]) -> Vec<Value> {
-    let columns: Vec<&str> = fields.iter().filter(|(_, field)| matches!(field, Field::Column(_))).map(|(text, _)| *text).collect();
+    let columns: Vec<&str> =
+        fields.iter().filter(|(_, field)| matches!(field, Field::Column(_))).map(|(text, _)| *text).collect();
     let mut groups: BTreeMap<String, Vec<&Row>> = BTreeMap::new();
     if columns.is_empty() {
         groups.insert(String::new(), found.iter().collect());
@@ -158,7 +189,8 @@ pub(super) async fn events(State(site): State<Site>, params: Params) -> Response
 #[expect(clippy::result_large_err, reason = "the refusal is the answer, and is sent at once")]
 fn answer(site: &Site, params: Params) -> Result<Response, Response> {
     let ask = Ask::read(params, site.now())?;
-    let parsed: Result<Vec<_>, String> = ask.all("field").map(|text| Ok((text, Field::parse(text)?))).collect();
+    let parsed: Result<Vec<_>, String> =
+        ask.all("field").map(|text| Ok((text, Field::parse(text)?))).collect();
     let fields = parsed.map_err(|why| refusal(StatusCode::BAD_REQUEST, &why))?;
     if fields.is_empty() || fields.len() > 20 {
         return Err(refusal(StatusCode::BAD_REQUEST, "You can view between 1 and 20 fields at a time"));
@@ -168,11 +200,15 @@ fn answer(site: &Site, params: Params) -> Result<Response, Response> {
     if let Some(by) = ask.one("sort") {
         sort(&mut lines, by);
     }
-    let kinds: serde_json::Map<_, _> = fields.iter().map(|(text, field)| ((*text).to_owned(), field.kind().0.into())).collect();
-    let units: serde_json::Map<_, _> = fields.iter().map(|(text, field)| ((*text).to_owned(), json!(field.kind().1))).collect();
-    let listed = page(site, "/api/0/organizations/logos/events/", &lines, ask.one("cursor"), ask.limit("per_page"));
+    let kinds: serde_json::Map<_, _> =
+        fields.iter().map(|(text, field)| ((*text).to_owned(), field.kind().0.into())).collect();
+    let units: serde_json::Map<_, _> =
+        fields.iter().map(|(text, field)| ((*text).to_owned(), json!(field.kind().1))).collect();
+    let listed =
+        page(site, "/api/0/organizations/logos/events/", &lines, ask.one("cursor"), ask.limit("per_page"));
     let link = listed.headers().get("link").cloned();
-    let offset: usize = ask.one("cursor").and_then(|cursor| cursor.split(':').nth(1)?.parse().ok()).unwrap_or(0);
+    let offset: usize =
+        ask.one("cursor").and_then(|cursor| cursor.split(':').nth(1)?.parse().ok()).unwrap_or(0);
     let shown: Vec<&Value> = lines.iter().skip(offset).take(ask.limit("per_page")).collect();
     let mut answer = Json(json!({"data": shown, "meta": {"fields": kinds, "units": units, "isMetricsData": false,
         "isMetricsExtractedData": false, "tips": {"query": null, "columns": null}, "datasetReason": "unchanged",

@@ -35,7 +35,8 @@ fn host(one: &Deployment) -> String {
 /// A deployment; lists say `uid`, single ones `id`: both are here, and a list takes the `id` away.
 pub(super) fn json(one: &Deployment, state: &World, now: DateTime<Utc>) -> Value {
     let ready = ready_state(one, now);
-    let served: Vec<&Served> = state.vercel.served.iter().filter(|served| served.id == one.id && served.at <= now).collect();
+    let served: Vec<&Served> =
+        state.vercel.served.iter().filter(|served| served.id == one.id && served.at <= now).collect();
     let live = state.vercel.production(now).is_some_and(|live| live.id == one.id);
     let substate = match (ready, served.is_empty()) {
         ("READY", true) => json!("STAGED"),
@@ -80,9 +81,11 @@ pub(in super::super) async fn list(State(site): State<Site>, params: Params) -> 
     let wanted = |one: &Value| {
         let created = one["created"].as_i64().unwrap_or(0);
         find(&params, "target").is_none_or(|target| one["target"] == target)
-            && find(&params, "state").is_none_or(|states| states.split(',').any(|state| one["state"] == state))
+            && find(&params, "state")
+                .is_none_or(|states| states.split(',').any(|state| one["state"] == state))
             && find(&params, "sha").is_none_or(|sha| one["meta"]["githubCommitSha"] == sha)
-            && find(&params, "rollbackCandidate").is_none_or(|asked| one["isRollbackCandidate"].to_string() == asked)
+            && find(&params, "rollbackCandidate")
+                .is_none_or(|asked| one["isRollbackCandidate"].to_string() == asked)
             && since.is_none_or(|since| created > since)
             && until.is_none_or(|until| created < until)
     };
@@ -97,7 +100,8 @@ pub(in super::super) async fn list(State(site): State<Site>, params: Params) -> 
         }
     }
     let next = more.then(|| all.last().map(|one| one["created"].clone())).flatten();
-    let pagination = json!({"count": all.len(), "next": next, "prev": all.first().map(|one| one["created"].clone())});
+    let pagination =
+        json!({"count": all.len(), "next": next, "prev": all.first().map(|one| one["created"].clone())});
     Json(json!({"pagination": pagination, "deployments": all})).into_response()
 }
 
@@ -105,7 +109,11 @@ pub(in super::super) async fn one(State(site): State<Site>, Path(id): Path<Strin
     let now = site.now();
     site.world.read(|state| {
         let vercel = &state.vercel;
-        let found = if id == DOMAIN { vercel.production(now) } else { vercel.deployments.iter().find(|one| one.id == id || host(one) == id) };
+        let found = if id == DOMAIN {
+            vercel.production(now)
+        } else {
+            vercel.deployments.iter().find(|one| one.id == id || host(one) == id)
+        };
         found.map_or_else(|| not_found("Deployment"), |one| Json(json(one, state, now)).into_response())
     })
 }
@@ -121,7 +129,8 @@ pub(in super::super) async fn create(State(site): State<Site>, text: String) -> 
     }
     site.world.change(|state, now| {
         let latest = asked["withLatestCommit"] == true || asked["gitSource"].is_object();
-        let (version, commit, redesign) = match asked["deploymentId"].as_str().map(|id| state.vercel.find(id)) {
+        let (version, commit, redesign) = match asked["deploymentId"].as_str().map(|id| state.vercel.find(id))
+        {
             Some(None) => return not_found("Deployment"),
             Some(Some(source)) if !latest => (source.version.clone(), source.commit.clone(), source.redesign),
             None if !latest => return bad_request("missing one of `deploymentId`, `gitSource`, `files`"),
@@ -129,7 +138,9 @@ pub(in super::super) async fn create(State(site): State<Site>, text: String) -> 
         };
         let broken = faults::any(&state.faults, "broken-build", now);
         let drawn = draw(state.seed, &[41, state.vercel.deployments.len() as u64]);
-        let seconds = |least: u64, most: u64, salt| TimeDelta::seconds((least + draw(drawn, &[salt]) % (most - least)).cast_signed());
+        let seconds = |least: u64, most: u64, salt| {
+            TimeDelta::seconds((least + draw(drawn, &[salt]) % (most - least)).cast_signed())
+        };
         let ended = now + seconds(60, 120, 2);
         let takes_domains = target == "production" && state.vercel.auto_assign && !broken;
         let built = Deployment {
@@ -154,7 +165,9 @@ pub(in super::super) async fn create(State(site): State<Site>, text: String) -> 
 
 pub(in super::super) async fn cancel(State(site): State<Site>, Path(id): Path<String>) -> Response {
     site.world.change(|state, now| {
-        let Some(place) = state.vercel.deployments.iter().position(|one| one.id == id) else { return not_found("Deployment") };
+        let Some(place) = state.vercel.deployments.iter().position(|one| one.id == id) else {
+            return not_found("Deployment");
+        };
         if state.vercel.deployments[place].ended <= now {
             return bad_request("the deployment is not building any more");
         }
@@ -169,8 +182,14 @@ pub(in super::super) async fn cancel(State(site): State<Site>, Path(id): Path<St
 
 pub(in super::super) async fn log(State(site): State<Site>, Path(id): Path<String>) -> Response {
     let now = site.now();
-    let Some(one) = site.world.read(|state| state.vercel.find(&id).cloned()) else { return not_found("Deployment") };
-    let end = if one.outcome == Outcome::Error { "error TS2339: Property 'score' does not exist" } else { "build completed" };
+    let Some(one) = site.world.read(|state| state.vercel.find(&id).cloned()) else {
+        return not_found("Deployment");
+    };
+    let end = if one.outcome == Outcome::Error {
+        "error TS2339: Property 'score' does not exist"
+    } else {
+        "build completed"
+    };
     let lines = [(one.building, "stdout", "vite v7 building for production..."), (one.ended, "stdout", end)];
     let written = lines.iter().filter(|(at, ..)| *at <= now).enumerate().map(|(serial, (at, kind, text))| {
         json!({"type": kind, "created": millis(*at), "payload": {"deploymentId": id, "text": text, "date": millis(*at),

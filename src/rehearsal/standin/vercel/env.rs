@@ -18,11 +18,15 @@ fn json((id, key, value): &(String, String, String), decrypt: bool) -> Value {
 
 pub(in super::super) async fn list(State(site): State<Site>, params: Params) -> Response {
     let decrypt = find(&params, "decrypt") == Some("true");
-    let envs: Vec<Value> = site.world.read(|state| state.vercel.env.iter().map(|one| json(one, decrypt)).collect());
+    let envs: Vec<Value> =
+        site.world.read(|state| state.vercel.env.iter().map(|one| json(one, decrypt)).collect());
     Json(json!({"envs": envs})).into_response()
 }
 
-pub(in super::super) async fn one(State(site): State<Site>, Path((_, id)): Path<(String, String)>) -> Response {
+pub(in super::super) async fn one(
+    State(site): State<Site>,
+    Path((_, id)): Path<(String, String)>,
+) -> Response {
     let found = site.world.read(|state| state.vercel.env.iter().find(|(known, ..)| *known == id).cloned());
     found.map_or_else(|| not_found("Environment variable"), |one| Json(json(&one, true)).into_response())
 }
@@ -53,20 +57,35 @@ pub(in super::super) async fn create(State(site): State<Site>, params: Params, t
     })
 }
 
-pub(in super::super) async fn change(State(site): State<Site>, Path((_, id)): Path<(String, String)>, text: String) -> Response {
+pub(in super::super) async fn change(
+    State(site): State<Site>,
+    Path((_, id)): Path<(String, String)>,
+    text: String,
+) -> Response {
     let asked = serde_json::from_str::<Value>(&text).unwrap_or_default();
-    let Some(value) = asked["value"].as_str() else { return bad_request("missing required property `value`") };
+    let Some(value) = asked["value"].as_str() else {
+        return bad_request("missing required property `value`");
+    };
     site.world.change(|state, _| {
-        let Some(one) = state.vercel.env.iter_mut().find(|(known, ..)| *known == id) else { return not_found("Environment variable") };
+        let Some(one) = state.vercel.env.iter_mut().find(|(known, ..)| *known == id) else {
+            return not_found("Environment variable");
+        };
         value.clone_into(&mut one.2);
         Json(json(one, false)).into_response()
     })
 }
 
-pub(in super::super) async fn delete(State(site): State<Site>, Path((_, id)): Path<(String, String)>) -> Response {
+pub(in super::super) async fn delete(
+    State(site): State<Site>,
+    Path((_, id)): Path<(String, String)>,
+) -> Response {
     site.world.change(|state, _| {
         let before = state.vercel.env.len();
         state.vercel.env.retain(|(known, ..)| *known != id);
-        if state.vercel.env.len() == before { not_found("Environment variable") } else { Json(json!({})).into_response() }
+        if state.vercel.env.len() == before {
+            not_found("Environment variable")
+        } else {
+            Json(json!({})).into_response()
+        }
     })
 }

@@ -49,7 +49,9 @@ pub(super) fn router(site: Site) -> Router {
         .route("/v10/projects/{project}/env", get(env::list).post(env::create))
         .route("/v9/projects/{project}/env/{id}", patch(env::change).delete(env::delete))
         .route("/v10/projects/{project}/env/{id}", patch(env::change))
-        .fallback(async || refusal(StatusCode::NOT_FOUND, "not_found", "The requested resource was not found"))
+        .fallback(async || {
+            refusal(StatusCode::NOT_FOUND, "not_found", "The requested resource was not found")
+        })
         .layer(from_fn_with_state(site.clone(), guard))
         .with_state(site)
 }
@@ -78,7 +80,11 @@ fn find<'a>(params: &'a Params, name: &str) -> Option<&'a str> {
 
 async fn guard(State(site): State<Site>, params: Params, request: Request, next: Next) -> Response {
     if site.out() {
-        return refusal(StatusCode::SERVICE_UNAVAILABLE, "internal_server_error", "An unexpected internal error occurred");
+        return refusal(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "internal_server_error",
+            "An unexpected internal error occurred",
+        );
     }
     let forbidden = |extra: &str, message: &str| {
         let mut body = json!({"error": {"code": "forbidden", "message": message}});
@@ -95,11 +101,17 @@ async fn guard(State(site): State<Site>, params: Params, request: Request, next:
     }
     // The third part of a path that names a project is that project.
     let parts: Vec<&str> = request.uri().path().split('/').collect();
-    if parts.get(2) == Some(&"projects") && parts.get(3).is_some_and(|project| *project != PROJECT && *project != NAME) {
+    if parts.get(2) == Some(&"projects")
+        && parts.get(3).is_some_and(|project| *project != PROJECT && *project != NAME)
+    {
         return not_found("Project");
     }
     let now = site.now();
-    let mut left = site.limits.take(&format!("{} {}", request.method(), parts.get(1..5).unwrap_or(&parts).join("/")), LIMIT, now);
+    let mut left = site.limits.take(
+        &format!("{} {}", request.method(), parts.get(1..5).unwrap_or(&parts).join("/")),
+        LIMIT,
+        now,
+    );
     left.allowed &= !site.throttled();
     if left.allowed {
         return with_id(&site, next.run(request).await);
@@ -145,10 +157,15 @@ async fn project(State(site): State<Site>) -> Response {
 
 async fn rollback(State(site): State<Site>, Path((_, id)): Path<(String, String)>) -> Response {
     let now = site.now();
-    let served = site.world.read(|state| state.vercel.served.iter().any(|served| served.id == id && served.at <= now));
+    let served =
+        site.world.read(|state| state.vercel.served.iter().any(|served| served.id == id && served.at <= now));
     let known = site.world.read(|state| state.vercel.find(&id).is_some());
     if known && !served {
-        return refusal(StatusCode::UNPROCESSABLE_ENTITY, "not_rollback_candidate", "Deployment never served production");
+        return refusal(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "not_rollback_candidate",
+            "Deployment never served production",
+        );
     }
     move_domains(&site, "rollback", &id)
 }
@@ -171,10 +188,18 @@ fn move_domains(site: &Site, kind: &str, id: &str) -> Response {
         let vercel = &mut state.vercel;
         let Some(to) = vercel.find(id) else { return not_found("Deployment") };
         if to.target != "production" || to.outcome != Outcome::Ready || to.ended > now {
-            return refusal(StatusCode::UNPROCESSABLE_ENTITY, "deployment_not_ready", "Deployment cannot serve production");
+            return refusal(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "deployment_not_ready",
+                "Deployment cannot serve production",
+            );
         }
         if vercel.jobs.last().is_some_and(|job| job.ended > now) {
-            return refusal(StatusCode::CONFLICT, "alias_job_in_progress", "Another alias job is in progress");
+            return refusal(
+                StatusCode::CONFLICT,
+                "alias_job_in_progress",
+                "Another alias job is in progress",
+            );
         }
         let from = vercel.production(now).map(|live| live.id.clone()).unwrap_or_default();
         // A build that is still under way no longer takes the domains when it is ready.
@@ -210,7 +235,9 @@ async fn aliases(State(site): State<Site>, params: Params) -> Response {
             let holder = if status == "completed" { &job.to } else { &job.from };
             json!({"alias": {"alias": DOMAIN, "deploymentId": holder}, "id": "als_1", "status": status})
         };
-        let list: Vec<Value> = job.map(alias).into_iter().filter(|one| !failed_only || one["status"] == "failed").collect();
-        Json(json!({"aliases": list, "pagination": {"count": list.len(), "next": null, "prev": null}})).into_response()
+        let list: Vec<Value> =
+            job.map(alias).into_iter().filter(|one| !failed_only || one["status"] == "failed").collect();
+        Json(json!({"aliases": list, "pagination": {"count": list.len(), "next": null, "prev": null}}))
+            .into_response()
     })
 }

@@ -58,8 +58,12 @@ impl Select {
         fn bound(expr: &Expr, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
             match expr {
                 Expr::Binary(Op::And, left, right) => bound(left, now).max(bound(right, now)),
-                Expr::Binary(Op::Greater | Op::GreaterEqual, left, right) if is_timestamp(left) => constant(right, now),
-                Expr::Binary(Op::Less | Op::LessEqual, left, right) if is_timestamp(right) => constant(left, now),
+                Expr::Binary(Op::Greater | Op::GreaterEqual, left, right) if is_timestamp(left) => {
+                    constant(right, now)
+                }
+                Expr::Binary(Op::Less | Op::LessEqual, left, right) if is_timestamp(right) => {
+                    constant(left, now)
+                }
                 _ => None,
             }
         }
@@ -102,7 +106,11 @@ struct Scope<'a, T> {
 }
 
 /// Runs a statement over a table.
-pub(in super::super) fn run(select: &Select, table: &impl Table, now: DateTime<Utc>) -> Result<Answer, Refused> {
+pub(in super::super) fn run(
+    select: &Select,
+    table: &impl Table,
+    now: DateTime<Utc>,
+) -> Result<Answer, Refused> {
     let scope = Scope { table, aliases: &select.aliases, now };
     let mut kept = Vec::new();
     for row in 0..table.rows() {
@@ -119,8 +127,10 @@ pub(in super::super) fn run(select: &Select, table: &impl Table, now: DateTime<U
         {
             continue;
         }
-        let line: Result<Vec<_>, _> = select.columns.iter().map(|(_, expr)| scope.over(expr, &group, 0)).collect();
-        let keys: Result<Vec<_>, _> = select.order.iter().map(|(expr, _)| scope.over(expr, &group, 0)).collect();
+        let line: Result<Vec<_>, _> =
+            select.columns.iter().map(|(_, expr)| scope.over(expr, &group, 0)).collect();
+        let keys: Result<Vec<_>, _> =
+            select.order.iter().map(|(expr, _)| scope.over(expr, &group, 0)).collect();
         lines.push((keys?, line?));
     }
     lines.sort_by(|(a, _), (b, _)| {
@@ -161,7 +171,8 @@ impl<T: Table> Scope<'_, T> {
         }
         let mut groups: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for row in kept {
-            let key: Result<Vec<_>, _> = select.groups.iter().map(|expr| Ok(self.scalar(expr, row, 0)?.to_json())).collect();
+            let key: Result<Vec<_>, _> =
+                select.groups.iter().map(|expr| Ok(self.scalar(expr, row, 0)?.to_json())).collect();
             groups.entry(Value::from(key?).to_string()).or_default().push(row);
         }
         Ok(groups.into_values().collect())
@@ -174,8 +185,13 @@ impl<T: Table> Scope<'_, T> {
     }
 
     fn column(&self, name: &str, row: usize) -> Result<Datum, Refused> {
-        let bare = name.split_once('.').filter(|(table, _)| *table == "events" || *table == "e").map_or(name, |(_, rest)| rest);
-        self.table.column(row, bare).ok_or_else(|| Refused::Invalid(format!("Unable to resolve field: {name}")))
+        let bare = name
+            .split_once('.')
+            .filter(|(table, _)| *table == "events" || *table == "e")
+            .map_or(name, |(_, rest)| rest);
+        self.table
+            .column(row, bare)
+            .ok_or_else(|| Refused::Invalid(format!("Unable to resolve field: {name}")))
     }
 
     /// An expression over a group of rows.
@@ -188,7 +204,8 @@ impl<T: Table> Scope<'_, T> {
                 if let Some((kind, conditional)) = aggregate(name) {
                     return self.aggregate(kind, conditional, *distinct, parameters, arguments, rows);
                 }
-                let given: Result<Vec<_>, _> = arguments.iter().map(|one| self.over(one, rows, depth + 1)).collect();
+                let given: Result<Vec<_>, _> =
+                    arguments.iter().map(|one| self.over(one, rows, depth + 1)).collect();
                 self.call(name, &given?)
             }
             Expr::Column(name) => match (self.alias(name), rows.first()) {
@@ -221,7 +238,11 @@ impl<T: Table> Scope<'_, T> {
             Expr::IsNull(inner) => Ok(Datum::Bool(self.scalar(inner, row, depth)? == Datum::Null)),
             Expr::Binary(Op::In, left, right) => {
                 let value = self.scalar(left, row, depth)?;
-                let list = if let Expr::List(list) = &**right { list.as_slice() } else { std::slice::from_ref(&**right) };
+                let list = if let Expr::List(list) = &**right {
+                    list.as_slice()
+                } else {
+                    std::slice::from_ref(&**right)
+                };
                 for one in list {
                     if value.compare(&self.scalar(one, row, depth)?).is_some_and(std::cmp::Ordering::is_eq) {
                         return Ok(Datum::Bool(true));
@@ -241,15 +262,19 @@ impl<T: Table> Scope<'_, T> {
                 Err(Refused::Invalid(format!("Aggregation '{name}' cannot be nested or used in WHERE")))
             }
             Expr::Call { name, arguments, .. } => {
-                let given: Result<Vec<_>, _> = arguments.iter().map(|one| self.scalar(one, row, depth)).collect();
+                let given: Result<Vec<_>, _> =
+                    arguments.iter().map(|one| self.scalar(one, row, depth)).collect();
                 self.call(name, &given?)
             }
-            Expr::Star | Expr::List(_) => Err(Refused::Invalid("`*` and lists are not supported here".into())),
+            Expr::Star | Expr::List(_) => {
+                Err(Refused::Invalid("`*` and lists are not supported here".into()))
+            }
         }
     }
 
     fn call(&self, name: &str, given: &[Datum]) -> Result<Datum, Refused> {
-        functions::call(name, given, self.now).ok_or_else(|| Refused::Invalid(format!("Unsupported function call '{name}(...)'.")))
+        functions::call(name, given, self.now)
+            .ok_or_else(|| Refused::Invalid(format!("Unsupported function call '{name}(...)'.")))
     }
 
     fn aggregate(
@@ -263,7 +288,9 @@ impl<T: Table> Scope<'_, T> {
     ) -> Result<Datum, Refused> {
         let (condition, arguments) = match (conditional, arguments.split_last()) {
             (true, Some((condition, rest))) => (Some(condition), rest),
-            (true, None) => return Err(Refused::Invalid(format!("Aggregation '{kind}If' expects a condition"))),
+            (true, None) => {
+                return Err(Refused::Invalid(format!("Aggregation '{kind}If' expects a condition")));
+            }
             (false, _) => (None, arguments),
         };
         let mut values = Vec::new();
@@ -307,7 +334,11 @@ fn fold(kind: &str, values: Vec<Datum>, share: f64, weight: f64) -> Datum {
         _ => {
             numbers.sort_by(f64::total_cmp);
             let place = share.clamp(0.0, 1.0) * (numbers.len() - 1) as f64;
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "an index below the length")]
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "an index below the length"
+            )]
             let (low, high) = (place.floor() as usize, place.ceil() as usize);
             Datum::Number(numbers[low] + (numbers[high] - numbers[low]) * place.fract())
         }
@@ -315,7 +346,9 @@ fn fold(kind: &str, values: Vec<Datum>, share: f64, weight: f64) -> Datum {
 }
 
 fn binary(op: Op, left: &Datum, right: &Datum) -> Datum {
-    let order = |holds: fn(std::cmp::Ordering) -> bool| left.compare(right).map_or(Datum::Null, |order| Datum::Bool(holds(order)));
+    let order = |holds: fn(std::cmp::Ordering) -> bool| {
+        left.compare(right).map_or(Datum::Null, |order| Datum::Bool(holds(order)))
+    };
     match op {
         Op::And => Datum::Bool(left.truth() && right.truth()),
         Op::Or => Datum::Bool(left.truth() || right.truth()),
@@ -326,7 +359,9 @@ fn binary(op: Op, left: &Datum, right: &Datum) -> Datum {
         Op::Greater => order(std::cmp::Ordering::is_gt),
         Op::GreaterEqual => order(std::cmp::Ordering::is_ge),
         Op::Like { fold } => match (left.text(), right.text()) {
-            (Some(text), Some(pattern)) if fold => Datum::Bool(like(&text.to_lowercase(), &pattern.to_lowercase())),
+            (Some(text), Some(pattern)) if fold => {
+                Datum::Bool(like(&text.to_lowercase(), &pattern.to_lowercase()))
+            }
             (Some(text), Some(pattern)) => Datum::Bool(like(&text, &pattern)),
             _ => Datum::Null,
         },

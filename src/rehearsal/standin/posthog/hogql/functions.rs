@@ -26,7 +26,10 @@ fn difference(unit: &Datum, from: &Datum, to: &Datum) -> Datum {
 }
 
 fn rounded(number: Option<f64>, digits: Option<f64>) -> Datum {
-    #[expect(clippy::cast_possible_truncation, reason = "saturates, and rounding to a thousand digits is none")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "saturates, and rounding to a thousand digits is none"
+    )]
     let scale = 10_f64.powi(digits.unwrap_or(0.0) as i32);
     maybe(number, |number| Datum::Number((number * scale).round() / scale))
 }
@@ -79,9 +82,23 @@ pub(super) fn call(name: &str, given: &[Datum], now: DateTime<Utc>) -> Option<Da
         "notEmpty" => Datum::Bool(first.text().is_some_and(|text| !text.is_empty())),
         "isNull" => Datum::Bool(*first == Datum::Null),
         "isNotNull" => Datum::Bool(*first != Datum::Null),
-        "ifNull" | "coalesce" => given.iter().find(|datum| **datum != Datum::Null).cloned().unwrap_or(Datum::Null),
-        "nullIf" => if first.compare(second).is_some_and(std::cmp::Ordering::is_eq) { Datum::Null } else { first.clone() },
-        "if" => if first.truth() { second.clone() } else { third.clone() },
+        "ifNull" | "coalesce" => {
+            given.iter().find(|datum| **datum != Datum::Null).cloned().unwrap_or(Datum::Null)
+        }
+        "nullIf" => {
+            if first.compare(second).is_some_and(std::cmp::Ordering::is_eq) {
+                Datum::Null
+            } else {
+                first.clone()
+            }
+        }
+        "if" => {
+            if first.truth() {
+                second.clone()
+            } else {
+                third.clone()
+            }
+        }
         "multiIf" => {
             let pairs = given.chunks_exact(2);
             let other = pairs.remainder().first().cloned().unwrap_or(Datum::Null);
@@ -90,7 +107,8 @@ pub(super) fn call(name: &str, given: &[Datum], now: DateTime<Utc>) -> Option<Da
         "not" => Datum::Bool(!first.truth()),
         "equals" => Datum::Bool(first.compare(second).is_some_and(std::cmp::Ordering::is_eq)),
         "greatest" | "least" => {
-            let wanted = if name == "greatest" { std::cmp::Ordering::is_ge } else { std::cmp::Ordering::is_le };
+            let wanted =
+                if name == "greatest" { std::cmp::Ordering::is_ge } else { std::cmp::Ordering::is_le };
             if first.compare(second).is_none_or(wanted) { first.clone() } else { second.clone() }
         }
         _ => return None,

@@ -16,7 +16,8 @@ pub(super) enum Token {
     Mark(&'static str),
 }
 
-const MARKS: [&str; 18] = ["<=", ">=", "!=", "<>", "==", "(", ")", ",", ".", "+", "-", "*", "/", "%", "=", "<", ">", ";"];
+const MARKS: [&str; 18] =
+    ["<=", ">=", "!=", "<>", "==", "(", ")", ",", ".", "+", "-", "*", "/", "%", "=", "<", ">", ";"];
 
 fn is_name(letter: char) -> bool {
     letter.is_alphanumeric() || letter == '_' || letter == '$'
@@ -51,7 +52,8 @@ pub(super) fn lex(text: &str) -> Result<Vec<(usize, Token)>, Refused> {
                 (Token::Placeholder(rest[1..end].trim().to_owned()), end + 1)
             }
             _ if first.is_ascii_digit() => {
-                let end = rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(rest.len());
+                let end =
+                    rest.find(|letter: char| !letter.is_ascii_digit() && letter != '.').unwrap_or(rest.len());
                 (Token::Number(rest[..end].parse().map_err(|_| wrong("not a number"))?), end)
             }
             _ if is_name(first) => {

@@ -9,8 +9,8 @@ mod lex;
 mod parse;
 mod value;
 
-pub(super) use self::eval::{Answer, Table, run};
-pub(super) use self::parse::{Select, parse};
+pub(super) use self::eval::{Table, run};
+pub(super) use self::parse::parse;
 pub(super) use self::value::Datum;
 
 /// Why a statement is refused, in the vendor's style.

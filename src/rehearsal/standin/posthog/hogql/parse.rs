@@ -19,7 +19,12 @@ pub(super) enum Expr {
     Not(Box<Self>),
     Binary(Op, Box<Self>, Box<Self>),
     IsNull(Box<Self>),
-    Call { name: String, parameters: Vec<Self>, distinct: bool, arguments: Vec<Self> },
+    Call {
+        name: String,
+        parameters: Vec<Self>,
+        distinct: bool,
+        arguments: Vec<Self>,
+    },
 }
 
 /// An operator of two sides.
@@ -66,8 +71,10 @@ pub(super) enum Direction {
 
 const DEFAULT_LIMIT: usize = 100;
 const MOST_ROWS: usize = 50_000;
-const KEYWORDS: [&str; 14] =
-    ["from", "where", "group", "having", "order", "limit", "offset", "as", "asc", "desc", "and", "or", "join", "final"];
+const KEYWORDS: [&str; 14] = [
+    "from", "where", "group", "having", "order", "limit", "offset", "as", "asc", "desc", "and", "or", "join",
+    "final",
+];
 
 /// Reads a statement; `values` fill its placeholders.
 pub(in super::super) fn parse(text: &str, values: &Value) -> Result<Select, Refused> {
@@ -96,7 +103,10 @@ impl Parser<'_> {
 
     fn unexpected(&self, wanted: &str) -> Refused {
         let found = self.text[self.offset()..].split_whitespace().next().unwrap_or("<EOF>");
-        Refused::Invalid(format!("Syntax error at {}: unexpected '{found}', expecting {wanted}", place(self.text, self.offset())))
+        Refused::Invalid(format!(
+            "Syntax error at {}: unexpected '{found}', expecting {wanted}",
+            place(self.text, self.offset())
+        ))
     }
 
     fn word(&self) -> Option<String> {
@@ -158,7 +168,9 @@ impl Parser<'_> {
                     self.at += 1;
                     Some(self.name()?)
                 }
-                Some(Token::Word(word)) if !KEYWORDS.contains(&word.to_ascii_lowercase().as_str()) => Some(self.name()?),
+                Some(Token::Word(word)) if !KEYWORDS.contains(&word.to_ascii_lowercase().as_str()) => {
+                    Some(self.name()?)
+                }
                 _ => None,
             };
             if let Some(alias) = &alias {
@@ -256,7 +268,10 @@ impl Parser<'_> {
         for (word, fold) in [("like", false), ("ilike", true)] {
             if self.take_word(word) {
                 let right = self.sum()?;
-                return Ok(maybe_not(negated, Expr::Binary(Op::Like { fold }, Box::new(left), Box::new(right))));
+                return Ok(maybe_not(
+                    negated,
+                    Expr::Binary(Op::Like { fold }, Box::new(left), Box::new(right)),
+                ));
             }
         }
         if negated {
@@ -349,11 +364,16 @@ impl Parser<'_> {
 
     fn placeholder(&mut self, name: &str) -> Result<Expr, Refused> {
         let value = self.values.get(name).ok_or_else(|| {
-            Refused::Invalid(format!("Unresolved placeholder: {{{name}}} at {}", place(self.text, self.offset())))
+            Refused::Invalid(format!(
+                "Unresolved placeholder: {{{name}}} at {}",
+                place(self.text, self.offset())
+            ))
         })?;
         self.at += 1;
         Ok(match value {
-            Value::Array(list) => Expr::List(list.iter().map(|one| Expr::Constant(Datum::from_json(one))).collect()),
+            Value::Array(list) => {
+                Expr::List(list.iter().map(|one| Expr::Constant(Datum::from_json(one))).collect())
+            }
             one => Expr::Constant(Datum::from_json(one)),
         })
     }
@@ -371,7 +391,9 @@ impl Parser<'_> {
                     Expr::Constant(Datum::Number(number)) => Some(number),
                     _ => None,
                 };
-                let span = number.and_then(|number| interval(number, &unit)).ok_or_else(|| self.unexpected("an interval"))?;
+                let span = number
+                    .and_then(|number| interval(number, &unit))
+                    .ok_or_else(|| self.unexpected("an interval"))?;
                 Ok(Expr::Constant(Datum::Span(span)))
             }
             keyword if KEYWORDS.contains(&keyword) => Err(self.unexpected("an expression")),

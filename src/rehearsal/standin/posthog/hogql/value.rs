@@ -72,7 +72,8 @@ impl Datum {
             Self::Time(at) => Some(*at),
             Self::Text(text) => {
                 let zoned = DateTime::parse_from_rfc3339(text).ok().map(|at| at.to_utc());
-                let plain = |form| chrono::NaiveDateTime::parse_from_str(text, form).ok().map(|at| at.and_utc());
+                let plain =
+                    |form| chrono::NaiveDateTime::parse_from_str(text, form).ok().map(|at| at.and_utc());
                 let day = || chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0);
                 zoned
                     .or_else(|| plain("%Y-%m-%d %H:%M:%S%.f"))
