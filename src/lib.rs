@@ -11,3 +11,6 @@
 
 pub mod clock;
 pub mod rehearsal;
+pub mod plan;
+pub mod run;
+pub mod store;

@@ -1,1 +1,3 @@
+//! The thin binary: arguments, signals, dispatch.
+
 fn main() {}

@@ -1,0 +1,431 @@
+//! Work that a machine does: asked for, taken up, planned as steps, ended. One vocabulary for every worker, so that a
+//! migration, an import, a deployment and a rollback are shown, resumed and recorded by the same code.
+
+use std::fmt;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use super::event::Actor;
+use crate::plan::{Check, ItemId, RungKind};
+
+/// A job's number, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JobId(pub u64);
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+/// Names a worker, and its lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WorkerId {
+    /// Backups and migrations, up and down.
+    Migrate,
+    /// The import and the incremental sync.
+    Import,
+    /// Brings a release live.
+    Deploy,
+    /// Proves items.
+    Verify,
+    /// Reads the gauges.
+    Monitor,
+    /// Takes the release back.
+    Rollback,
+    /// Moves the flag's share.
+    Rollout,
+    /// Tells people.
+    Announce,
+}
+
+impl WorkerId {
+    /// Every worker.
+    pub const ALL: [Self; 8] = [
+        Self::Migrate,
+        Self::Import,
+        Self::Deploy,
+        Self::Verify,
+        Self::Monitor,
+        Self::Rollback,
+        Self::Rollout,
+        Self::Announce,
+    ];
+
+    /// Its word.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Migrate => "migrate",
+            Self::Import => "import",
+            Self::Deploy => "deploy",
+            Self::Verify => "verify",
+            Self::Monitor => "monitor",
+            Self::Rollback => "rollback",
+            Self::Rollout => "rollout",
+            Self::Announce => "announce",
+        }
+    }
+}
+
+impl fmt::Display for WorkerId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
+    }
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum JobKind {
+    /// Back the touched tables up and prove the copy.
+    Backup,
+    /// Run up migrations.
+    MigrateUp {
+        /// Up to and including this one; all, where none is named.
+        to: Option<u32>,
+    },
+    /// Run down migrations, newest first.
+    MigrateDown {
+        /// Down to but not including this one; all, where none is named.
+        to: Option<u32>,
+    },
+    /// Import every contact from Pulse.
+    Import,
+    /// One incremental pass now; later ones follow by the clock.
+    Sync,
+    /// Bring the release live.
+    Deploy,
+    /// Prove an item.
+    Verify {
+        /// What is to be proven.
+        check: Check,
+    },
+    /// Take a rung of the ladder.
+    Rollback {
+        /// Its place in the ladder.
+        rung: u8,
+        /// What it takes back.
+        kind: RungKind,
+    },
+    /// Drill a rung of the ladder.
+    Drill {
+        /// Its place in the ladder.
+        rung: u8,
+        /// What it takes back.
+        kind: RungKind,
+    },
+    /// Move the flag's share.
+    Rollout {
+        /// The share in percent.
+        share: u8,
+    },
+    /// Tell people.
+    Announce {
+        /// The message's name in the configuration.
+        message: String,
+        /// The text as it was confirmed; the configured one where empty.
+        text: Option<String>,
+    },
+}
+
+impl JobKind {
+    /// The worker that does it.
+    pub const fn worker(&self) -> WorkerId {
+        match self {
+            Self::Backup | Self::MigrateUp { .. } | Self::MigrateDown { .. } => WorkerId::Migrate,
+            Self::Import | Self::Sync => WorkerId::Import,
+            Self::Deploy => WorkerId::Deploy,
+            Self::Verify { .. } => WorkerId::Verify,
+            Self::Rollback { .. } | Self::Drill { .. } => WorkerId::Rollback,
+            Self::Rollout { .. } => WorkerId::Rollout,
+            Self::Announce { .. } => WorkerId::Announce,
+        }
+    }
+
+    /// A word or two for the log.
+    pub fn title(&self) -> String {
+        match self {
+            Self::Backup => "backup".into(),
+            Self::MigrateUp { to: None } => "migrate up".into(),
+            Self::MigrateUp { to: Some(to) } => format!("migrate up to {to:03}"),
+            Self::MigrateDown { to: None } => "migrate down".into(),
+            Self::MigrateDown { to: Some(to) } => format!("migrate down to {to:03}"),
+            Self::Import => "import".into(),
+            Self::Sync => "sync".into(),
+            Self::Deploy => "deploy".into(),
+            Self::Verify { .. } => "verify".into(),
+            Self::Rollback { rung, kind } => format!("rollback {rung} ({kind:?})").to_lowercase(),
+            Self::Drill { rung, kind } => format!("drill {rung} ({kind:?})").to_lowercase(),
+            Self::Rollout { share } => format!("rollout {share} %"),
+            Self::Announce { message, .. } => format!("announce {message}"),
+        }
+    }
+}
+
+/// A step before it is taken.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepPlan {
+    /// What it does, in a line ("001 create index `idx_contacts_pulse_tags`").
+    pub name: Arc<str>,
+    /// What is run, where it is text (SQL, a request line).
+    pub detail: Option<Arc<str>>,
+    /// The part of the job that it belongs to ("001 contacts_pulse_integration").
+    pub group: Option<Arc<str>>,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "was", rename_all = "kebab-case")]
+pub enum StepOutcome {
+    /// It did what it says.
+    Done {
+        /// A remark ("14 rows", "worst client wait 34 ms").
+        note: Option<String>,
+    },
+    /// It was not needed.
+    Skipped {
+        /// Why.
+        why: String,
+    },
+    /// It did not succeed.
+    Failed {
+        /// What happened.
+        failure: Failure,
+    },
+    /// It will not be run.
+    NotRun {
+        /// Because of what.
+        because: String,
+    },
+}
+
+/// What went wrong, for a person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// What happened, and where.
+    pub what: String,
+    /// What was done and what was not.
+    pub state: String,
+    /// What to do next.
+    pub next: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.what)?;
+        for more in [&self.state, &self.next] {
+            if !more.is_empty() {
+                write!(f, "; {more}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "was", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It did all it was asked, and proved it.
+    Succeeded {
+        /// In a line.
+        summary: String,
+        /// The figures that others need.
+        facts: Facts,
+    },
+    /// It did not.
+    Failed {
+        /// What happened.
+        failure: Failure,
+    },
+    /// Somebody stopped it.
+    Cancelled {
+        /// What was done and what was not.
+        state: String,
+    },
+}
+
+/// The figures of an ended job.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "of", rename_all = "kebab-case")]
+pub enum Facts {
+    /// None that others need.
+    #[default]
+    None,
+    /// Of migrations.
+    Migrated {
+        /// The numbers that are applied now.
+        applied: Vec<u32>,
+        /// The longest wait of a client during the run, in milliseconds, where it was measured.
+        worst_wait_ms: Option<f64>,
+    },
+    /// Of an import or a sync pass.
+    Imported(ImportTotals),
+    /// Of a deployment.
+    Deployed {
+        /// The vendor's id of it.
+        id: String,
+        /// What was live before.
+        previous: Option<String>,
+        /// The version that users get, as read from outside.
+        version: Option<String>,
+    },
+    /// Of a proof.
+    Proven {
+        /// The value read, where the check reads one.
+        value: Option<String>,
+    },
+    /// Of a share.
+    Share {
+        /// In percent, as read back.
+        percent: u8,
+    },
+    /// Of a message.
+    Sent {
+        /// Where it can be found.
+        reference: String,
+    },
+}
+
+/// What an import did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportTotals {
+    /// What Pulse says it has.
+    pub total: u64,
+    /// Profiles read.
+    pub fetched: u64,
+    /// New contacts.
+    pub imported: u64,
+    /// Changed contacts.
+    pub updated: u64,
+    /// Contacts that were already as they should be.
+    pub unchanged: u64,
+    /// Profiles set aside, with a reason each.
+    pub quarantined: u64,
+    /// Profiles that a person must decide on.
+    pub conflicts: u64,
+    /// The reasons, most frequent first.
+    pub reasons: Vec<(String, u64)>,
+}
+
+impl ImportTotals {
+    /// The share of profiles that were taken over, in percent; none if none was read.
+    pub fn success(&self) -> Option<f64> {
+        let good = self.imported + self.updated + self.unchanged;
+        let all = good + self.quarantined + self.conflicts;
+        (all > 0).then(|| good as f64 * 100.0 / all as f64)
+    }
+}
+
+/// A job as it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    /// Its number.
+    pub id: JobId,
+    /// What is to be done.
+    pub kind: JobKind,
+    /// The item that it answers.
+    pub item: Option<ItemId>,
+    /// Who asked.
+    pub by: Actor,
+    /// When.
+    pub requested: DateTime<Utc>,
+    /// How far it is.
+    pub status: JobStatus,
+    /// Its steps, once planned.
+    pub steps: Vec<Step>,
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum JobStatus {
+    /// Asked for; no worker has it yet.
+    Requested,
+    /// A worker has it.
+    Running(Attempt),
+    /// A worker has it, and waits at an edge (or will, at the next) until somebody lets it go on.
+    Paused(Attempt),
+    /// A worker has it, and was asked to give up.
+    Cancelling(Attempt),
+    /// Over.
+    Ended {
+        /// When.
+        at: DateTime<Utc>,
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+/// A worker's try at a job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// 1 for the first.
+    pub number: u32,
+    /// When it began.
+    pub since: DateTime<Utc>,
+    /// In which cockpit.
+    pub cockpit: Arc<str>,
+}
+
+/// A step as it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// What it is.
+    #[serde(flatten)]
+    pub plan: StepPlan,
+    /// How far it is.
+    pub status: StepStatus,
+}
+
+/// How far a step is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum StepStatus {
+    /// Not begun.
+    Waiting,
+    /// Begun.
+    Running {
+        /// When.
+        since: DateTime<Utc>,
+    },
+    /// Over.
+    Ended {
+        /// When it began, if it did.
+        since: Option<DateTime<Utc>>,
+        /// When it ended.
+        at: DateTime<Utc>,
+        /// How.
+        outcome: StepOutcome,
+    },
+}
+
+impl Job {
+    /// Whether it is over.
+    pub const fn is_over(&self) -> bool {
+        matches!(self.status, JobStatus::Ended { .. })
+    }
+
+    /// How it ended, if it did.
+    pub const fn outcome(&self) -> Option<&Outcome> {
+        match &self.status {
+            JobStatus::Ended { outcome, .. } => Some(outcome),
+            _ => None,
+        }
+    }
+
+    /// Whether it ended well.
+    pub const fn succeeded(&self) -> bool {
+        matches!(self.outcome(), Some(Outcome::Succeeded { .. }))
+    }
+
+    /// The steps that are over, and all steps.
+    pub fn steps_done(&self) -> (usize, usize) {
+        let over = self.steps.iter().filter(|step| matches!(step.status, StepStatus::Ended { .. })).count();
+        (over, self.steps.len())
+    }
+}
