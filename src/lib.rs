@@ -10,7 +10,7 @@
 //! ```
 
 pub mod clock;
-pub mod rehearsal;
 pub mod plan;
+pub mod rehearsal;
 pub mod run;
 pub mod store;

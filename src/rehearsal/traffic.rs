@@ -58,6 +58,7 @@ pub struct History {
 
 /// One page load and what came of it.
 #[derive(Debug, Clone)]
+#[expect(clippy::struct_excessive_bools, reason = "facts about one load; none is a mode")]
 pub struct View {
     /// When the page was loaded.
     pub at: DateTime<Utc>,

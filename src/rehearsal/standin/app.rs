@@ -12,7 +12,7 @@ use axum::routing::get;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::site::{Site, html};
+use super::site::{Site, hex, html};
 use crate::rehearsal::faults::Fault;
 use crate::rehearsal::state::Deployment;
 
@@ -87,8 +87,7 @@ fn no_store(mut answer: Response) -> Response {
 /// The name of the build's script: another content, another hash.
 fn asset(live: &Deployment) -> String {
     let hash = Sha256::digest(live.commit.as_bytes());
-    let short: String = hash.iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    format!("/assets/index-{short}.js")
+    format!("/assets/index-{}.js", hex(&hash[..4]))
 }
 
 async fn page(State(site): State<Site>, request: Request) -> Response {

@@ -25,6 +25,7 @@ fn invalid(errors: &[&str]) -> Response {
 }
 
 /// What stands before any event: the outage, the limit, the body and the key.
+#[expect(clippy::result_large_err, reason = "the refusal is the answer, and is sent at once")]
 fn admit(site: &Site, text: &str) -> Result<Value, Response> {
     if site.out() {
         return Err((StatusCode::SERVICE_UNAVAILABLE, "service unavailable").into_response());

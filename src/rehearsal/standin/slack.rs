@@ -42,6 +42,7 @@ fn too_many(wait: i64) -> Response {
 }
 
 /// What stands before any method: outage, limit, token.
+#[expect(clippy::result_large_err, reason = "the refusal is the answer, and is sent at once")]
 fn admit(site: &Site, headers: &HeaderMap) -> Result<(), Response> {
     if site.out() {
         return Err((StatusCode::SERVICE_UNAVAILABLE, no("service_unavailable")).into_response());

@@ -77,7 +77,9 @@ fn take(site: &Site, events: &[Value]) -> Response {
         if faults::any(&state.faults, "posthog-silent", now) {
             return Json(json!({"status": "Ok", "quota_limited": ["events"]})).into_response();
         }
-        events.iter().for_each(|event| keep(state, now, event));
+        for event in events {
+            keep(state, now, event);
+        }
         Json(json!({"status": "Ok"})).into_response()
     })
 }

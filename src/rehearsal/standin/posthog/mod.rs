@@ -132,14 +132,9 @@ fn paged(site: &Site, path: &str, query: &[(String, String)], list: &[Value]) ->
     };
     let (limit, offset) = (number("limit", 100).clamp(1, 100), number("offset", 0));
     let results: Vec<&Value> = list.iter().skip(offset).take(limit).collect();
-    let kept: String = query
-        .iter()
-        .filter(|(key, _)| key != "limit" && key != "offset")
-        .map(|(key, value)| {
-            format!("{key}={}&", url::form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>())
-        })
-        .collect();
-    let link = |offset: usize| format!("{}{path}?{kept}limit={limit}&offset={offset}", site.base);
+    let kept = query.iter().filter(|(key, _)| key != "limit" && key != "offset");
+    let kept = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish();
+    let link = |offset: usize| format!("{}{path}?limit={limit}&offset={offset}&{kept}", site.base);
     let next = (offset + results.len() < list.len()).then(|| link(offset + limit));
     let previous = (offset > 0).then(|| link(offset.saturating_sub(limit)));
     Json(json!({"count": list.len(), "next": next, "previous": previous, "results": results})).into_response()

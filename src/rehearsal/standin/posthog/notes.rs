@@ -43,8 +43,9 @@ pub(super) async fn create(State(site): State<Site>, text: String) -> Response {
 }
 
 pub(super) async fn one(State(site): State<Site>, Path((_, id)): Path<(String, String)>) -> Response {
-    let found =
-        site.world.read(|state| state.annotations.iter().find(|note| note["id"].to_string() == id).cloned());
+    let found = site
+        .world
+        .read(|state| state.annotations.iter().find(|note| note["id"].as_u64() == id.parse().ok()).cloned());
     found.map_or_else(not_found, |note| Json(note).into_response())
 }
 
@@ -55,7 +56,8 @@ pub(super) async fn change(
 ) -> Response {
     let asked: Value = serde_json::from_str(&text).unwrap_or_default();
     site.world.change(|state, now| {
-        let Some(note) = state.annotations.iter_mut().find(|note| note["id"].to_string() == id) else {
+        let Some(note) = state.annotations.iter_mut().find(|note| note["id"].as_u64() == id.parse().ok())
+        else {
             return not_found();
         };
         for field in ["content", "deleted", "date_marker"] {

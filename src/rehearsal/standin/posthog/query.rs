@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::hogql::{Refused, parse, run};
 use super::rows::Events;
 use super::{PROJECT, invalid, not_found, refusal};
-use crate::rehearsal::standin::site::{Site, stamp};
+use crate::rehearsal::standin::site::{Site, hex, stamp};
 
 /// How long an answer may be served from the cache where nobody asked for a fresh one.
 const CACHED: TimeDelta = TimeDelta::minutes(5);
@@ -80,7 +80,7 @@ pub(super) async fn ask(State(site): State<Site>, text: String) -> Response {
 /// An asynchronous query's id holds the question and the moment: nothing has to be remembered for it.
 fn begin(body: &Value, now: DateTime<Utc>) -> Response {
     let packed = json!([now.timestamp_millis(), body["query"]]).to_string();
-    let id: String = packed.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let id = hex(packed.as_bytes());
     let status = json!({"id": id, "team_id": PROJECT, "complete": false, "error": false, "error_message": null, "query_async": true,
         "results": null, "start_time": stamp(now), "end_time": null, "expiration_time": stamp(now + TimeDelta::hours(1)),
         "query_progress": {"rows_read": 0}});

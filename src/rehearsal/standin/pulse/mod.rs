@@ -108,7 +108,7 @@ fn find<'a>(params: &'a Params, name: &str) -> Option<&'a str> {
 }
 
 /// A number between bounds, the default without it, or why not.
-fn number<T: FromStr + PartialOrd + std::fmt::Display>(
+fn number<T: FromStr + PartialOrd + Copy + std::fmt::Display>(
     params: &Params,
     name: &str,
     default: T,

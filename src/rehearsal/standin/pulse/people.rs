@@ -140,7 +140,7 @@ impl People {
             // A duplicate: the address of the profile before, spelled differently.
             6 => {
                 profile["canonical_email"] =
-                    person(self.seed, of_profile(index - 1)).email.to_uppercase().into()
+                    person(self.seed, of_profile(index - 1)).email.to_uppercase().into();
             }
             _ => profile["relationship_score"] = json!({"value": 50}),
         }

@@ -33,20 +33,16 @@ impl Hours {
             .ok_or("The interval has to be at least one hour, at most one day and a divisor of a day.")?;
         let first = ask.from.timestamp().div_euclid(interval) * interval;
         let last = (ask.to - TimeDelta::milliseconds(1)).timestamp();
-        let starts: Vec<_> = (0..)
+        let starts: Vec<_> = (0..=(last - first).max(0) / interval)
             .map(|n| first + n * interval)
-            .take_while(|start| *start <= last)
             .filter_map(|start| DateTime::from_timestamp(start, 0))
             .collect();
         if starts.len() > 10_000 {
             return Err("Your interval and date range would create too many results.".into());
         }
         let end = starts.last().map_or(ask.to, |start| *start + TimeDelta::seconds(interval));
-        let sample = site.world.read(|state| History::of(state)).known(
-            starts.first().copied().unwrap_or(ask.from),
-            end,
-            ask.now,
-        );
+        let sample =
+            site.world.read(History::of).known(starts.first().copied().unwrap_or(ask.from), end, ask.now);
         Ok(Self { starts, interval, weight: sample.weight, views: sample.views })
     }
 
@@ -135,7 +131,9 @@ fn by_session(site: &Site, ask: &Ask) -> Result<Value, String> {
     let mut shown = Vec::new();
     for (key, views) in &groups {
         let mut buckets: Vec<Vec<&View>> = vec![Vec::new(); hours.starts.len()];
-        views.iter().for_each(|view| buckets[hours.place(view.at)].push(view));
+        for view in views {
+            buckets[hours.place(view.at)].push(view);
+        }
         let (mut totals, mut series) = (serde_json::Map::new(), serde_json::Map::new());
         for field in &fields {
             totals.insert((*field).to_owned(), measure(field, views, hours.weight)?);

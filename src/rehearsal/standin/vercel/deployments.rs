@@ -85,7 +85,7 @@ pub(in super::super) async fn list(State(site): State<Site>, params: Params) -> 
                 .is_none_or(|states| states.split(',').any(|state| one["state"] == state))
             && find(&params, "sha").is_none_or(|sha| one["meta"]["githubCommitSha"] == sha)
             && find(&params, "rollbackCandidate")
-                .is_none_or(|asked| one["isRollbackCandidate"].to_string() == asked)
+                .is_none_or(|asked| one["isRollbackCandidate"].as_bool() == asked.parse().ok())
             && since.is_none_or(|since| created > since)
             && until.is_none_or(|until| created < until)
     };

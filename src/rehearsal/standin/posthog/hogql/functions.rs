@@ -57,14 +57,11 @@ pub(super) fn call(name: &str, given: &[Datum], now: DateTime<Utc>) -> Option<Da
             Datum::Time(at) => Datum::Text(at.format("%Y-%m-%d").to_string()),
             other => other,
         },
-        "toDateTime" | "toDateTime64" | "parseDateTimeBestEffort" => match first.time() {
-            Some(at) => Datum::Time(at),
-            None => {
-                #[expect(clippy::cast_possible_truncation, reason = "saturates, and then is no moment")]
-                let at = first.number().and_then(|seconds| DateTime::from_timestamp(seconds as i64, 0));
-                maybe(at, Datum::Time)
-            }
-        },
+        "toDateTime" | "toDateTime64" | "parseDateTimeBestEffort" => {
+            #[expect(clippy::cast_possible_truncation, reason = "saturates, and then is no moment")]
+            let epoch = || first.number().and_then(|seconds| DateTime::from_timestamp(seconds as i64, 0));
+            maybe(first.time().or_else(epoch), Datum::Time)
+        }
         "toUnixTimestamp" => maybe(first.time(), |at| Datum::Number(at.timestamp() as f64)),
         "toIntervalSecond" => span("second"),
         "toIntervalMinute" => span("minute"),

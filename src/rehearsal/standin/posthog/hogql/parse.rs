@@ -333,8 +333,8 @@ impl Parser<'_> {
     fn primary(&mut self) -> Result<Expr, Refused> {
         let token = self.peek().cloned();
         match token {
-            Some(Token::Number(number)) => self.constant(Datum::Number(number)),
-            Some(Token::Text(text)) => self.constant(Datum::Text(text)),
+            Some(Token::Number(number)) => Ok(self.constant(Datum::Number(number))),
+            Some(Token::Text(text)) => Ok(self.constant(Datum::Text(text))),
             Some(Token::Placeholder(name)) => self.placeholder(&name),
             Some(Token::Mark("-")) => {
                 self.at += 1;
@@ -357,9 +357,9 @@ impl Parser<'_> {
         }
     }
 
-    fn constant(&mut self, datum: Datum) -> Result<Expr, Refused> {
+    fn constant(&mut self, datum: Datum) -> Expr {
         self.at += 1;
-        Ok(Expr::Constant(datum))
+        Expr::Constant(datum)
     }
 
     fn placeholder(&mut self, name: &str) -> Result<Expr, Refused> {
@@ -380,9 +380,9 @@ impl Parser<'_> {
 
     fn named(&mut self, word: &str) -> Result<Expr, Refused> {
         match word.to_ascii_lowercase().as_str() {
-            "true" => self.constant(Datum::Bool(true)),
-            "false" => self.constant(Datum::Bool(false)),
-            "null" => self.constant(Datum::Null),
+            "true" => Ok(self.constant(Datum::Bool(true))),
+            "false" => Ok(self.constant(Datum::Bool(false))),
+            "null" => Ok(self.constant(Datum::Null)),
             "interval" => {
                 self.at += 1;
                 let expr = self.primary()?;
