@@ -6,6 +6,7 @@
 
 mod crew;
 mod desk;
+pub mod import;
 pub mod kit;
 #[cfg(test)]
 mod tests;
