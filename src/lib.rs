@@ -11,6 +11,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod cockpit;
 pub mod plan;
 pub mod rehearsal;
 pub mod run;
