@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::functions;
-use super::parse::{Direction, Expr, Op, Select};
+use super::tree::{Direction, Expr, Op, Select};
 use super::{Datum, Refused};
 
 /// What a statement is asked of.
