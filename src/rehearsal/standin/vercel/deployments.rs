@@ -10,8 +10,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::{DOMAIN, NAME, PROJECT, Params, bad_request, find, millis, not_found};
+use crate::rehearsal::draw::draw;
 use crate::rehearsal::faults;
-use crate::rehearsal::person::draw;
 use crate::rehearsal::standin::site::Site;
 use crate::rehearsal::state::{Deployment, Outcome, Served, State as World};
 use crate::rehearsal::world::{NEW_COMMIT, NEW_VERSION};
