@@ -8,8 +8,8 @@
 pub mod autopilot;
 pub mod contacts;
 pub mod director;
+pub mod draw;
 pub mod faults;
-pub mod person;
 pub mod scenario;
 pub mod scratch;
 pub mod settings;
