@@ -18,4 +18,5 @@ pub mod run;
 pub mod secrets;
 pub mod services;
 pub mod store;
+pub mod tui;
 pub mod workers;
