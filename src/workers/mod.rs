@@ -7,8 +7,10 @@
 mod crew;
 mod desk;
 pub mod kit;
+pub mod monitor;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 
 use std::sync::Arc;
 
