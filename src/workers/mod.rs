@@ -14,8 +14,10 @@ mod outside;
 pub mod rollback;
 pub mod rollout;
 mod stop;
+pub mod monitor;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 
 use std::sync::Arc;
 
