@@ -12,3 +12,4 @@
 pub mod clock;
 pub mod plan;
 pub mod run;
+pub mod workers;
