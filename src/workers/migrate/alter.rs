@@ -10,13 +10,13 @@ use super::split::tokens;
 
 /// A column that an ALTER TABLE adds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Addition {
+pub(crate) struct Addition {
     /// Its name, as written.
-    pub column: Arc<str>,
+    pub(crate) column: Arc<str>,
     /// Name, type and constraints, as CREATE TABLE would take them.
-    pub definition: Arc<str>,
+    pub(crate) definition: Arc<str>,
     /// Whether IF NOT EXISTS stands there.
-    pub exists: Clause,
+    pub(crate) exists: Clause,
 }
 
 /// Fills `shape` from an ALTER TABLE whose first two words are read already.
@@ -27,11 +27,13 @@ pub(crate) fn alter_table(shape: &mut Shape, mut at: Cursor<'_>, text: &str) {
     let mut additions = Vec::new();
     let mut validates = Vec::new();
     let mut mode = None;
+    let mut actions = 0;
 
     let parse = SourceFile::parse(text);
     let stmt = parse.syntax_node().children().find_map(Stmt::cast);
     if let Some(Stmt::AlterTable(alter)) = stmt {
         for action in alter.actions() {
+            actions += 1;
             let words = tokens(action.syntax());
             let mut at = Cursor::new(&words);
             let asks = match &action {
@@ -76,7 +78,7 @@ pub(crate) fn alter_table(shape: &mut Shape, mut at: Cursor<'_>, text: &str) {
     }
     let mode = mode.unwrap_or(LockMode::AccessExclusive);
     shape.needs.insert(0, Need { relation: table.clone(), mode });
-    shape.kind = Kind::AlterTable { table, additions, validates };
+    shape.kind = Kind::AlterTable { table, additions, validates, actions };
 }
 
 fn addition(mut at: Cursor<'_>, text: &str) -> Option<Addition> {

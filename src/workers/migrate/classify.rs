@@ -75,16 +75,16 @@ impl fmt::Display for LockMode {
 
 /// A lock that a statement takes on something that may exist already.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Need {
+pub(crate) struct Need {
     /// The table, or the index whose table it is, as the statement writes it.
-    pub relation: Arc<str>,
+    pub(crate) relation: Arc<str>,
     /// How strongly.
-    pub mode: LockMode,
+    pub(crate) mode: LockMode,
 }
 
 /// Where a statement may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transaction {
+pub(crate) enum Transaction {
     /// Inside one.
     May,
     /// Only outside of one.
@@ -93,7 +93,7 @@ pub enum Transaction {
 
 /// What to do when the named thing is there already, or is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Clause {
+pub(crate) enum Clause {
     /// The server raises an error.
     Strict,
     /// IF NOT EXISTS, IF EXISTS: the server says nothing and goes on.
@@ -102,7 +102,7 @@ pub enum Clause {
 
 /// Kinds of statement that the engine treats differently.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// CREATE INDEX.
     CreateIndex { name: Option<Arc<str>>, table: Arc<str>, exists: Clause, built: Built },
     /// DROP INDEX.
@@ -110,7 +110,7 @@ pub enum Kind {
     /// CREATE TABLE.
     CreateTable { name: Arc<str>, exists: Clause },
     /// ALTER TABLE.
-    AlterTable { table: Arc<str>, additions: Vec<Addition>, validates: Vec<Arc<str>> },
+    AlterTable { table: Arc<str>, additions: Vec<Addition>, validates: Vec<Arc<str>>, actions: usize },
     /// CREATE SCHEMA.
     CreateSchema { name: Arc<str>, exists: Clause },
     /// CREATE TRIGGER.
@@ -133,7 +133,7 @@ pub enum Kind {
 
 /// How an index is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Built {
+pub(crate) enum Built {
     /// Writers wait.
     Plainly,
     /// Nobody waits; may leave an invalid index behind.
@@ -142,23 +142,23 @@ pub enum Built {
 
 /// All that is known of a statement from its words.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Shape {
+pub(crate) struct Shape {
     /// What it is.
-    pub kind: Kind,
+    pub(crate) kind: Kind,
     /// What it locks.
-    pub needs: Vec<Need>,
+    pub(crate) needs: Vec<Need>,
     /// Where it may run.
-    pub transaction: Transaction,
+    pub(crate) transaction: Transaction,
 }
 
 impl Shape {
     /// Whether it begins or ends a transaction.
-    pub fn steers_transactions(&self) -> bool {
+    pub(crate) fn steers_transactions(&self) -> bool {
         self.kind == Kind::Steers
     }
 
     /// The strongest lock on something that may exist.
-    pub fn strongest(&self) -> Option<LockMode> {
+    pub(crate) fn strongest(&self) -> Option<LockMode> {
         self.needs.iter().map(|need| need.mode).max()
     }
 
@@ -168,7 +168,7 @@ impl Shape {
             Kind::CreateIndex { name, table, .. } => {
                 format!("create index {} on {table}", name.as_deref().unwrap_or("(unnamed)"))
             }
-            Kind::AlterTable { table, additions, validates } => match (additions.len(), validates.as_slice()) {
+            Kind::AlterTable { table, additions, validates, .. } => match (additions.len(), validates.as_slice()) {
                 (0, [one]) => format!("validate {one} on {table}"),
                 (0, _) => format!("alter table {table}: {}", first_words(tokens.get(3..).unwrap_or_default(), 5)),
                 (1, _) => format!("alter table {table}: add {}", additions.first().map_or("", |add| &add.column)),

@@ -20,7 +20,7 @@ pub struct Statement {
     /// What it does, in a line.
     pub title: Arc<str>,
     /// What it is, what it locks, and where it may run.
-    pub shape: Shape,
+    pub(crate) shape: Shape,
     /// Over its text; the name of the statement in the bookkeeping.
     pub checksum: Arc<str>,
 }
