@@ -9,7 +9,12 @@
 //!                                                                             `------- events <-------'
 //! ```
 
+pub mod cli;
 pub mod clock;
 pub mod plan;
+pub mod rehearsal;
 pub mod run;
+pub mod secrets;
+pub mod services;
+pub mod store;
 pub mod workers;

@@ -157,11 +157,6 @@ impl Shape {
         self.kind == Kind::Steers
     }
 
-    /// The strongest lock on something that may exist.
-    pub(crate) fn strongest(&self) -> Option<LockMode> {
-        self.needs.iter().map(|need| need.mode).max()
-    }
-
     /// A line that names it.
     pub(crate) fn title(&self, tokens: &[Token]) -> String {
         match &self.kind {
@@ -211,10 +206,6 @@ impl<'a> Cursor<'a> {
 
     pub(crate) fn peek(&self) -> Option<&'a Token> {
         self.rest.first()
-    }
-
-    pub(crate) fn rest(&self) -> &'a [Token] {
-        self.rest
     }
 
     pub(crate) fn next(&mut self) -> Option<&'a Token> {

@@ -7,15 +7,7 @@ use futures_util::future::BoxFuture;
 
 use crate::run::job::{Failure, StepOutcome, StepPlan};
 use crate::run::live::MigrateLive;
-
-/// What a watcher says at an edge between two steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Edge {
-    /// Take the next step.
-    GoOn,
-    /// Take no further step.
-    GiveUp,
-}
+pub use crate::workers::Edge;
 
 /// Told what happens, asked at each edge. What is told must be durable before the future ends, except for moments.
 pub trait Watcher: Send + Sync {

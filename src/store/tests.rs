@@ -1,0 +1,1 @@
+//! The store under load, under two processes, and under bad files.
