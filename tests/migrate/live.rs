@@ -12,6 +12,7 @@ async fn the_blocker_is_named_within_a_second_and_clients_go_on() {
     let ground = Ground::with_contacts(50).await;
     let mut idle = ground.session().await;
     run(&mut idle, "SET application_name = 'worker-2'; BEGIN; SELECT count(*) FROM contacts").await;
+    ground.until("SELECT clock_timestamp() - xact_start > interval '150 ms' FROM pg_stat_activity WHERE application_name = 'worker-2'").await;
     let db = ground.db().await;
     let files = set(&[("1_a.up.sql", "ALTER TABLE contacts ADD COLUMN nick text;")]);
     let (recorder, options) = (Recorder::default(), brisk());

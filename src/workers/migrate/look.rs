@@ -99,6 +99,9 @@ async fn holders(session: &mut PgConnection, oid: i64, mode: LockMode) -> Result
          WHERE l.locktype = 'relation' AND l.relation = $1::oid AND l.granted AND l.mode = ANY ($2)
            AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())
            AND l.pid IS DISTINCT FROM pg_backend_pid()
+           -- Our own canary and sampler never hold for long, and wait for us rather than we for them.
+           AND a.application_name IS DISTINCT FROM replace(current_setting('application_name'), ' migrate', ' canary')
+           AND a.application_name IS DISTINCT FROM replace(current_setting('application_name'), ' migrate', ' watch')
            AND (a.xact_start IS NULL OR clock_timestamp() - a.xact_start > interval '100 milliseconds')
          ORDER BY a.xact_start NULLS FIRST",
     );
