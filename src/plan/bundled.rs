@@ -1,11 +1,30 @@
 //! What ships inside the binary, so that an installed gonogo can rehearse anywhere: the Contacts Redesign's checklist,
 //! its gonogo.toml and its migrations.
 
+macro_rules! migrations {
+    ($($file:literal),* $(,)?) => {
+        &[$(($file, include_str!(concat!("../../migrations/", $file)))),*]
+    };
+}
+
 /// The runbook of the Contacts Redesign.
 pub const CHECKLIST: &str = include_str!("../../checklists/contacts-redesign.md");
 
 /// The gonogo.toml that goes with it.
 pub const CONFIG: &str = include_str!("../../checklists/contacts-redesign.toml");
+
+/// The migrations, by file name, in the order of their names.
+pub const MIGRATIONS: &[(&str, &str)] = migrations![
+    "001_contacts_pulse_integration.check.sql",
+    "001_contacts_pulse_integration.down.sql",
+    "001_contacts_pulse_integration.up.sql",
+    "002_pulse_interactions.check.sql",
+    "002_pulse_interactions.down.sql",
+    "002_pulse_interactions.up.sql",
+    "003_entity_mappings.check.sql",
+    "003_entity_mappings.down.sql",
+    "003_entity_mappings.up.sql",
+];
 
 /// The names under which problems in them would be said.
 pub const CHECKLIST_NAME: &str = "contacts-redesign.md";
@@ -27,6 +46,17 @@ mod tests {
 
     fn items(list: &Checklist) -> impl Iterator<Item = &Item> {
         list.phases.iter().flat_map(Phase::items)
+    }
+
+    #[test]
+    fn every_migration_of_the_directory_ships() {
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
+        let mut there: Vec<String> = std::fs::read_dir(directory)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        there.sort_unstable();
+        assert_eq!(MIGRATIONS.iter().map(|(name, _)| *name).collect::<Vec<_>>(), there);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod crew;
 mod desk;
+pub mod kit;
 pub mod migrate;
 #[cfg(test)]
 mod tests;
@@ -16,6 +17,7 @@ use futures_util::future::BoxFuture;
 
 pub use crew::Crew;
 pub use desk::{Desk, Edge};
+pub use kit::Kit;
 
 use crate::run::job::Facts;
 use crate::run::{Failure, WorkerId};
