@@ -15,6 +15,7 @@ pub mod rollback;
 pub mod rollout;
 mod stop;
 pub mod monitor;
+pub mod migrate;
 #[cfg(test)]
 mod tests;
 pub mod verify;
