@@ -288,6 +288,14 @@ impl Beside {
     }
 }
 
+/// How the clock of the rehearsal at that journal runs; none where it is the day itself, or nothing is there yet.
+pub async fn pace_at(journal: &Path) -> Result<Option<Pace>, StoreError> {
+    if !path_of(journal).exists() {
+        return Ok(None);
+    }
+    Beside::open(journal).await?.pace().await
+}
+
 /// `run.sqlite` has `run.live.sqlite` beside it.
 pub fn path_of(journal: &Path) -> PathBuf {
     let stem = journal.file_stem().unwrap_or_default().to_string_lossy();
