@@ -13,6 +13,7 @@ mod watcher;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use sqlx::SqliteConnection;
 use tokio::sync::{Mutex, watch};
 
@@ -134,9 +135,22 @@ impl Store {
         &self.0.beside
     }
 
-    /// Records how this rehearsal's clock runs, so that other processes read the same time.
+    /// Sets how this rehearsal's clock runs, for every process on the same file.
     pub async fn set_pace(&self, pace: Pace) -> Result<(), StoreError> {
-        self.0.beside.set_pace(pace).await
+        // Written first: the watcher follows what is written, and would undo what is not.
+        self.0.beside.set_pace(pace).await?;
+        self.0.clock.follow(pace);
+        Ok(())
+    }
+
+    /// Moves a rehearsal's clock forward to `at`, for every process on the same file. Never back, and never the wall's.
+    pub async fn jump_to(&self, at: DateTime<Utc>) -> Result<(), StoreError> {
+        match self.0.clock.pace() {
+            Some(pace) if at > self.0.clock.now() => {
+                self.set_pace(Pace { wall: Clock::wall().now(), shown: at, ..pace }).await
+            }
+            _ => Ok(()),
+        }
     }
 
     fn publish(&self, head: &Head) {
