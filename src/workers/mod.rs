@@ -10,12 +10,12 @@ mod crew;
 pub mod deploy;
 mod desk;
 pub mod kit;
+pub mod migrate;
+pub mod monitor;
 mod outside;
 pub mod rollback;
 pub mod rollout;
 mod stop;
-pub mod monitor;
-pub mod migrate;
 #[cfg(test)]
 mod tests;
 pub mod verify;
