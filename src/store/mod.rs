@@ -35,6 +35,7 @@ struct Inner {
     journal: Mutex<Journal>,
     beside: Beside,
     state: watch::Sender<Arc<State>>,
+    trouble: watch::Sender<Option<Arc<StoreError>>>,
     watcher: std::sync::Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
 
@@ -62,6 +63,7 @@ impl Store {
             journal: Mutex::new(journal),
             beside,
             state: watch::Sender::new(state),
+            trouble: watch::Sender::new(None),
             watcher: std::sync::Mutex::new(None),
         });
         inner.beside.refresh().await?;
@@ -90,6 +92,12 @@ impl Store {
     /// The state now.
     pub fn now(&self) -> Arc<State> {
         Arc::clone(&self.0.state.borrow())
+    }
+
+    /// What keeps the journal from being followed, while something does. The state is as old as that trouble then, and
+    /// whoever shows the state must show this beside it.
+    pub fn trouble(&self) -> watch::Receiver<Option<Arc<StoreError>>> {
+        self.0.trouble.subscribe()
     }
 
     /// What stands beside the journal, and its changes.

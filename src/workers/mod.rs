@@ -11,12 +11,12 @@ pub mod deploy;
 mod desk;
 pub mod import;
 pub mod kit;
+pub mod migrate;
+pub mod monitor;
 mod outside;
 pub mod rollback;
 pub mod rollout;
 mod stop;
-pub mod monitor;
-pub mod migrate;
 #[cfg(test)]
 mod tests;
 pub mod verify;

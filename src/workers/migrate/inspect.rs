@@ -31,14 +31,22 @@ pub(crate) enum Found {
 /// Looks for what the statement names.
 pub(crate) async fn inspect(session: &mut PgConnection, statement: &Statement) -> Result<Found, sqlx::Error> {
     match &statement.shape.kind {
-        Kind::CreateIndex { name: Some(name), table, exists, .. } => index(session, statement, name, table, *exists).await,
+        Kind::CreateIndex { name: Some(name), table, exists, .. } => {
+            index(session, statement, name, table, *exists).await
+        }
         Kind::CreateTable { name, exists: Clause::Lenient } => table(session, statement, name).await,
-        Kind::AlterTable { table, additions, actions, .. } => columns(session, table, additions, *actions).await,
+        Kind::AlterTable { table, additions, actions, .. } => {
+            columns(session, table, additions, *actions).await
+        }
         Kind::CreateSchema { name, exists: Clause::Lenient } => {
-            let there: bool = sqlx::query_scalar("SELECT to_regnamespace($1) IS NOT NULL").bind(&**name).fetch_one(session).await?;
+            let there: bool = sqlx::query_scalar("SELECT to_regnamespace($1) IS NOT NULL")
+                .bind(&**name)
+                .fetch_one(session)
+                .await?;
             Ok(if there { Found::Same(format!("schema {name} is there already")) } else { Found::Free })
         }
-        Kind::DropIndex { names, exists: Clause::Lenient } | Kind::DropRelation { names, exists: Clause::Lenient } => {
+        Kind::DropIndex { names, exists: Clause::Lenient }
+        | Kind::DropRelation { names, exists: Clause::Lenient } => {
             for name in names {
                 if is_there(session, name).await? {
                     return Ok(Found::Free);
@@ -69,14 +77,18 @@ async fn index(
          WHERE x.relname = (parse_ident($1))[cardinality(parse_ident($1))]
            AND x.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass($2))",
     );
-    let Some(row) = found.bind(name).bind(table).fetch_optional(&mut *session).await? else { return Ok(Found::Free) };
+    let Some(row) = found.bind(name).bind(table).fetch_optional(&mut *session).await? else {
+        return Ok(Found::Free);
+    };
     let (full, valid, ours): (String, bool, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     let (is, is_unique): (String, bool) = (row.try_get(3)?, row.try_get(4)?);
     if ours && !valid {
         return Ok(Found::Invalid(full));
     }
     let parse = SourceFile::parse(&statement.text);
-    let Some(Stmt::CreateIndex(create)) = parse.syntax_node().children().find_map(Stmt::cast) else { return Ok(Found::Free) };
+    let Some(Stmt::CreateIndex(create)) = parse.syntax_node().children().find_map(Stmt::cast) else {
+        return Ok(Found::Free);
+    };
     let unique = create.unique_token().is_some();
     let after = create.table_relation_name().map_or(0, |name| usize::from(name.syntax().text_range().end()));
     // The tree borrows nothing that may cross an await.
@@ -93,7 +105,9 @@ async fn index(
     if ours && is_unique == unique && tail(&is) == tail(&wanted) {
         // Without IF NOT EXISTS the server refuses, as the author wanted.
         return Ok(match exists {
-            Clause::Lenient => Found::Same(format!("index {full} is there already, with the same definition")),
+            Clause::Lenient => {
+                Found::Same(format!("index {full} is there already, with the same definition"))
+            }
             Clause::Strict => Found::Free,
         });
     }
@@ -106,7 +120,9 @@ async fn table(session: &mut PgConnection, statement: &Statement, name: &str) ->
     }
     let parse = SourceFile::parse(&statement.text);
     let end = parse.syntax_node().children().find_map(Stmt::cast).and_then(|stmt| match stmt {
-        Stmt::CreateTable(create) => create.table_name().map(|name| usize::from(name.syntax().text_range().end())),
+        Stmt::CreateTable(create) => {
+            create.table_name().map(|name| usize::from(name.syntax().text_range().end()))
+        }
         _ => None,
     });
     drop(parse);
@@ -115,7 +131,8 @@ async fn table(session: &mut PgConnection, statement: &Statement, name: &str) ->
         return Ok(Found::Same(format!("{name} is there already; its definition was not compared")));
     }
     let is = lines(&sqlx::query(sqlx::AssertSqlSafe(shape_of(name))).fetch_all(&mut *session).await?)?;
-    let rows = shaped(session, &format!("CREATE TABLE gonogo.shape {rest}"), &shape_of("gonogo.shape")).await?;
+    let rows =
+        shaped(session, &format!("CREATE TABLE gonogo.shape {rest}"), &shape_of("gonogo.shape")).await?;
     let wanted = lines(&rows)?;
     let mut differences = Vec::new();
     for ((kind, key), definition) in &wanted {
@@ -126,10 +143,18 @@ async fn table(session: &mut PgConnection, statement: &Statement, name: &str) ->
         }
     }
     if !differences.is_empty() {
-        return Ok(Found::Other(format!("table {name} is there already in another shape: {}", differences.join("; "))));
+        return Ok(Found::Other(format!(
+            "table {name} is there already in another shape: {}",
+            differences.join("; ")
+        )));
     }
-    let more: Vec<String> = is.keys().filter(|key| !wanted.contains_key(*key)).map(|(kind, key)| format!("{kind} {key}")).collect();
-    let besides = if more.is_empty() { String::new() } else { format!(", and has besides: {}", more.join(", ")) };
+    let more: Vec<String> = is
+        .keys()
+        .filter(|key| !wanted.contains_key(*key))
+        .map(|(kind, key)| format!("{kind} {key}"))
+        .collect();
+    let besides =
+        if more.is_empty() { String::new() } else { format!(", and has besides: {}", more.join(", ")) };
     Ok(Found::Same(format!("table {name} is there already, with all of this definition{besides}")))
 }
 
@@ -168,8 +193,10 @@ async fn columns(
     let is = lines(&sqlx::query(sqlx::AssertSqlSafe(shape_of(table))).fetch_all(&mut *session).await?)?;
     let mut there = Vec::new();
     for add in lenient {
-        let name: Option<String> =
-            sqlx::query_scalar("SELECT (parse_ident($1))[1]").bind(&*add.column).fetch_one(&mut *session).await?;
+        let name: Option<String> = sqlx::query_scalar("SELECT (parse_ident($1))[1]")
+            .bind(&*add.column)
+            .fetch_one(&mut *session)
+            .await?;
         let key = ("column".to_owned(), name.unwrap_or_default());
         if let Some(definition) = is.get(&key) {
             there.push((add, key, definition));
@@ -189,7 +216,10 @@ async fn columns(
         })
         .collect();
     if !differences.is_empty() {
-        return Ok(Found::Other(format!("{table} has it already in another shape: {}", differences.join("; "))));
+        return Ok(Found::Other(format!(
+            "{table} has it already in another shape: {}",
+            differences.join("; ")
+        )));
     }
     Ok(if there.len() == actions {
         Found::Same(format!("{table} has all {actions} columns already, with the same definition"))
@@ -199,7 +229,11 @@ async fn columns(
 }
 
 /// Makes something in a savepoint, reads it, and takes it back.
-async fn shaped(session: &mut PgConnection, make: &str, read: &str) -> Result<Vec<sqlx::postgres::PgRow>, sqlx::Error> {
+async fn shaped(
+    session: &mut PgConnection,
+    make: &str,
+    read: &str,
+) -> Result<Vec<sqlx::postgres::PgRow>, sqlx::Error> {
     run(session, "SAVEPOINT gonogo_shape").await?;
     let rows = match run(session, make).await {
         Ok(_) => sqlx::raw_sql(sqlx::AssertSqlSafe(read)).fetch_all(&mut *session).await,

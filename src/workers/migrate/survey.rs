@@ -81,7 +81,9 @@ pub async fn loss(db: &Database, set: &MigrationSet, to: Option<u64>) -> Result<
         for statement in &migration.up.statements {
             match &statement.shape.kind {
                 Kind::CreateTable { name, .. } if !name.starts_with("gonogo") => {
-                    let there = super::inspect::is_there(&mut session, name).await.map_err(|e| broke("counting", &e))?;
+                    let there = super::inspect::is_there(&mut session, name)
+                        .await
+                        .map_err(|e| broke("counting", &e))?;
                     if there {
                         let rows = count(&mut session, &format!("SELECT count(*) FROM {name}")).await?;
                         losses.push((format!("{} {name}", migration.label), rows));
@@ -100,12 +102,23 @@ pub async fn loss(db: &Database, set: &MigrationSet, to: Option<u64>) -> Result<
                  JOIN pg_attribute a ON a.attrelid = to_regclass($1) AND a.attname = (parse_ident(w.name))[1] AND NOT a.attisdropped
                  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum",
             );
-            let present =
-                present.bind(table).bind(&columns).fetch_all(&mut session).await.map_err(|e| broke("counting", &e))?;
+            let present = present
+                .bind(table)
+                .bind(&columns)
+                .fetch_all(&mut session)
+                .await
+                .map_err(|e| broke("counting", &e))?;
             let differ: Vec<String> = present.iter().filter_map(|row| row.try_get(0).ok()).collect();
             if !differ.is_empty() {
-                let rows = count(&mut session, &format!("SELECT count(*) FROM {table} WHERE {}", differ.join(" OR "))).await?;
-                losses.push((format!("{} values in {} new columns of {table}", migration.label, differ.len()), rows));
+                let rows = count(
+                    &mut session,
+                    &format!("SELECT count(*) FROM {table} WHERE {}", differ.join(" OR ")),
+                )
+                .await?;
+                losses.push((
+                    format!("{} values in {} new columns of {table}", migration.label, differ.len()),
+                    rows,
+                ));
             }
         }
     }
@@ -113,7 +126,9 @@ pub async fn loss(db: &Database, set: &MigrationSet, to: Option<u64>) -> Result<
 }
 
 async fn count(session: &mut sqlx::postgres::PgConnection, sql: &str) -> Result<u64, Failure> {
-    let rows: i64 =
-        sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(session).await.map_err(|e| broke("counting the rows", &e))?;
+    let rows: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+        .fetch_one(session)
+        .await
+        .map_err(|e| broke("counting the rows", &e))?;
     Ok(u64::try_from(rows).unwrap_or(0))
 }
