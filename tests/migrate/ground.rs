@@ -48,8 +48,10 @@ impl Ground {
     }
 
     pub(crate) async fn text(&self, sql: &str) -> String {
-        let value: Option<String> =
-            sqlx::query_scalar(AssertSqlSafe(format!("SELECT ({sql})::text"))).fetch_one(&mut self.session().await).await.unwrap();
+        let value: Option<String> = sqlx::query_scalar(AssertSqlSafe(format!("SELECT ({sql})::text")))
+            .fetch_one(&mut self.session().await)
+            .await
+            .unwrap();
         value.unwrap_or_else(|| "null".into())
     }
 
@@ -57,7 +59,8 @@ impl Ground {
     pub(crate) async fn until(&self, sql: &str) {
         let mut session = self.session().await;
         for _ in 0..400 {
-            let now: bool = sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut session).await.unwrap();
+            let now: bool =
+                sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut session).await.unwrap();
             if now {
                 return;
             }

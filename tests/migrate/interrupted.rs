@@ -29,8 +29,15 @@ async fn killed_before_each_step_it_ends_the_same() {
         up(&db, &files, None, &brisk(), &recorder).await.unwrap();
         let step = step as usize;
         assert_eq!(recorder.line(), format!("{}{}", "s".repeat(step), "d".repeat(6 - step)));
-        assert_eq!(ground.text("SELECT sum(a) || ' ' || count(*) FROM t").await, "5150 100", "each write once");
-        assert_eq!(ground.text("SELECT to_regclass('i') IS NULL AND to_regclass('u') IS NOT NULL").await, "true");
+        assert_eq!(
+            ground.text("SELECT sum(a) || ' ' || count(*) FROM t").await,
+            "5150 100",
+            "each write once"
+        );
+        assert_eq!(
+            ground.text("SELECT to_regclass('i') IS NULL AND to_regclass('u') IS NOT NULL").await,
+            "true"
+        );
     }
 }
 
@@ -59,7 +66,10 @@ async fn killed_within_a_build_it_drops_the_rest_and_builds_anew() {
 async fn a_connection_that_is_cut_fails_the_step_and_loses_nothing() {
     let ground = Ground::with_contacts(20).await;
     let db = ground.db().await;
-    let files = set(&[("1_a.up.sql", "-- gonogo: no-transaction\nCREATE TABLE x (id int);\nSELECT pg_sleep(60);\nCREATE TABLE y (id int);")]);
+    let files = set(&[(
+        "1_a.up.sql",
+        "-- gonogo: no-transaction\nCREATE TABLE x (id int);\nSELECT pg_sleep(60);\nCREATE TABLE y (id int);",
+    )]);
     let recorder = Recorder::default();
     let cut = async {
         ground.until("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'gonogo migrate' AND query LIKE 'SELECT pg_sleep%')").await;
@@ -70,5 +80,8 @@ async fn a_connection_that_is_cut_fails_the_step_and_loses_nothing() {
     let failure = ended.unwrap_err();
     assert!(failure.what.contains("57P01") && failure.state.contains("connection is gone"), "{failure}");
     assert_eq!(recorder.line(), "dFn");
-    assert_eq!(ground.text("SELECT string_agg(title || ' ' || state, ', ') FROM gonogo.steps").await, "CREATE TABLE x done");
+    assert_eq!(
+        ground.text("SELECT string_agg(title || ' ' || state, ', ') FROM gonogo.steps").await,
+        "CREATE TABLE x done"
+    );
 }

@@ -31,7 +31,11 @@ async fn the_blocker_is_named_within_a_second_and_clients_go_on() {
     assert!(after < Duration::from_secs(1), "{after:?}");
     let blocker = &seen.live.blockers[0];
     assert_eq!((blocker.app.as_str(), blocker.state.as_str()), ("worker-2", "idle in transaction"));
-    assert!(seen.doing.contains("looking: waiting for pid") && seen.doing.contains("worker-2"), "{}", seen.doing);
+    assert!(
+        seen.doing.contains("looking: waiting for pid") && seen.doing.contains("worker-2"),
+        "{}",
+        seen.doing
+    );
     assert_eq!(report.unwrap().applied, [1]);
     assert_eq!(recorder.line(), "d");
 }
@@ -55,7 +59,10 @@ async fn the_net_holds_where_the_look_sees_nobody() {
 
     let mut idle = ground.session().await;
     run(&mut idle, "BEGIN; LOCK TABLE contacts IN ACCESS SHARE MODE").await;
-    let files = set(&[("1_a.up.sql", "DO $$ BEGIN ALTER TABLE contacts ADD COLUMN nick text; END $$;"), ("2_b.up.sql", "DROP TABLE contacts CASCADE;")]);
+    let files = set(&[
+        ("1_a.up.sql", "DO $$ BEGIN ALTER TABLE contacts ADD COLUMN nick text; END $$;"),
+        ("2_b.up.sql", "DROP TABLE contacts CASCADE;"),
+    ]);
     let hasty = Options { wait_budget: Duration::from_millis(700), ..brisk() };
     let recorder = Recorder::default();
     let failure = up(&db, &files, None, &hasty, &recorder).await.unwrap_err();
@@ -69,10 +76,15 @@ async fn a_concurrent_build_waits_without_a_time_out_and_can_be_cancelled() {
     let mut writer = ground.session().await;
     run(&mut writer, "SET application_name = 'slow-report'; BEGIN; UPDATE contacts SET notes = notes").await;
     let db = ground.db().await;
-    let files = set(&[("1_a.up.sql", "CREATE INDEX CONCURRENTLY i ON contacts (city); CREATE INDEX CONCURRENTLY j ON contacts (state);")]);
+    let files = set(&[(
+        "1_a.up.sql",
+        "CREATE INDEX CONCURRENTLY i ON contacts (city); CREATE INDEX CONCURRENTLY j ON contacts (state);",
+    )]);
     let (recorder, options) = (Recorder::default(), brisk());
     let watching = async {
-        let seen = recorder.moment(|moment| moment.live.blockers.iter().any(|blocker| blocker.app == "slow-report")).await;
+        let seen = recorder
+            .moment(|moment| moment.live.blockers.iter().any(|blocker| blocker.app == "slow-report"))
+            .await;
         assert_eq!(seen.source, "pg_stat_progress_create_index");
         recorder.give_up();
     };
@@ -82,5 +94,12 @@ async fn a_concurrent_build_waits_without_a_time_out_and_can_be_cancelled() {
     run(&mut writer, "COMMIT").await;
     let recorder = Recorder::default();
     assert_eq!(up(&db, &files, None, &brisk(), &recorder).await.unwrap().applied, [1]);
-    assert_eq!(ground.text("SELECT bool_and(indisvalid) FROM pg_index WHERE indexrelid IN ('i'::regclass, 'j'::regclass)").await, "true");
+    assert_eq!(
+        ground
+            .text(
+                "SELECT bool_and(indisvalid) FROM pg_index WHERE indexrelid IN ('i'::regclass, 'j'::regclass)"
+            )
+            .await,
+        "true"
+    );
 }

@@ -29,8 +29,11 @@ async fn up_is_proven_and_down_returns_every_value() {
     assert!(report.worst_wait_ms.is_some(), "the canary sang");
     let plan = recorder.plan.lock().unwrap().clone();
     assert!(plan.len() > 60, "{} steps", plan.len());
-    let donor = plan.iter().position(|step| step.name.contains("create index idx_contacts_donor_stage")).unwrap();
-    assert!(matches!(recorder.outcome(u32::try_from(donor).unwrap()), StepOutcome::Skipped { why } if why.contains("same definition")));
+    let donor =
+        plan.iter().position(|step| step.name.contains("create index idx_contacts_donor_stage")).unwrap();
+    assert!(
+        matches!(recorder.outcome(u32::try_from(donor).unwrap()), StepOutcome::Skipped { why } if why.contains("same definition"))
+    );
 
     let standing = status(&db, &set).await.unwrap();
     assert!(standing.iter().all(|one| one.unchanged == Some(true) && one.reversible), "{standing:?}");
@@ -41,10 +44,14 @@ async fn up_is_proven_and_down_returns_every_value() {
 
     ground.sql("UPDATE contacts SET is_vip = true, pulse_last_synced_at = now() WHERE id IN (SELECT id FROM contacts LIMIT 70)").await;
     let lost = loss(&db, &set, None).await.unwrap();
-    assert!(lost.iter().any(|(what, rows)| what.contains("15 new columns of public.contacts") && *rows == 70), "{lost:?}");
+    assert!(
+        lost.iter().any(|(what, rows)| what.contains("15 new columns of public.contacts") && *rows == 70),
+        "{lost:?}"
+    );
 
     let recorder = Recorder::default();
-    let report = down(&db, &set, None, &brisk(), &recorder).await.unwrap_or_else(|failure| panic!("{failure}"));
+    let report =
+        down(&db, &set, None, &brisk(), &recorder).await.unwrap_or_else(|failure| panic!("{failure}"));
     assert_eq!(report.applied, Vec::<u64>::new());
     assert!(!recorder.line().contains(['F', 'n', '.']), "{}", recorder.line());
     let first = recorder.plan.lock().unwrap()[0].name.clone();
@@ -75,7 +82,12 @@ async fn every_interruption_of_001_ends_where_an_uninterrupted_run_ends() {
             }
             () = recorder.hangs() => {}
         }
-        assert_eq!(recorder.line().matches('d').count(), 0, "step {step}: only new work is done: {}", recorder.line());
+        assert_eq!(
+            recorder.line().matches('d').count(),
+            0,
+            "step {step}: only new work is done: {}",
+            recorder.line()
+        );
         let one = Recorder::default();
         // One more step is taken, then the next kill.
         tokio::select! {
@@ -86,7 +98,9 @@ async fn every_interruption_of_001_ends_where_an_uninterrupted_run_ends() {
     }
     assert!(step > 20, "{step}");
     assert!(verify(&db, &set).await.unwrap().iter().all(|(_, answer)| answer.ok));
-    let report = down(&db, &set, None, &brisk(), &Recorder::default()).await.unwrap_or_else(|failure| panic!("{failure}"));
+    let report = down(&db, &set, None, &brisk(), &Recorder::default())
+        .await
+        .unwrap_or_else(|failure| panic!("{failure}"));
     assert!(report.applied.is_empty());
     assert_eq!(ground.text(FINGERPRINT).await, before);
 }

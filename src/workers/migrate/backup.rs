@@ -12,10 +12,14 @@ use super::{book, errors};
 use crate::run::job::{Failure, StepOutcome, StepPlan};
 
 /// What is fingerprinted is every value of every row, whatever the order.
-const FINGERPRINT: &str = "SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text FROM";
+const FINGERPRINT: &str =
+    "SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)::numeric), 0)::text FROM";
 
 /// The tables that exist, with schema, and are not our own.
-async fn tables(session: &mut PgConnection, set: &MigrationSet) -> Result<Vec<(String, String)>, sqlx::Error> {
+async fn tables(
+    session: &mut PgConnection,
+    set: &MigrationSet,
+) -> Result<Vec<(String, String)>, sqlx::Error> {
     let mut found: Vec<(String, String)> = Vec::new();
     for name in set.touched() {
         let row = sqlx::query(
@@ -33,16 +37,23 @@ async fn tables(session: &mut PgConnection, set: &MigrationSet) -> Result<Vec<(S
 }
 
 /// Backs up every table that the migrations touch, into the private schema `gonogo_backup`.
-pub async fn backup(db: &Database, set: &MigrationSet, options: &Options, watcher: &dyn Watcher) -> Result<Report, Failure> {
+pub async fn backup(
+    db: &Database,
+    set: &MigrationSet,
+    options: &Options,
+    watcher: &dyn Watcher,
+) -> Result<Report, Failure> {
     let mut runner = Runner::start(db, options.runner_wait, |_| {}).await?;
     let session = &mut runner.session;
     book::ensure(session).await.map_err(|e| broke("making the schema gonogo", &e))?;
     let tables = tables(session, set).await.map_err(|e| broke("looking for the tables", &e))?;
-    let stamp: String = sqlx::query_scalar("SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD_HH24MISS')")
-        .fetch_one(&mut *session)
-        .await
-        .map_err(|e| broke("asking for the time", &e))?;
-    let step = |name: String, group: &str| StepPlan { name: name.into(), detail: None, group: Some(group.into()) };
+    let stamp: String =
+        sqlx::query_scalar("SELECT to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD_HH24MISS')")
+            .fetch_one(&mut *session)
+            .await
+            .map_err(|e| broke("asking for the time", &e))?;
+    let step =
+        |name: String, group: &str| StepPlan { name: name.into(), detail: None, group: Some(group.into()) };
     let mut steps = vec![step("private schema gonogo_backup".into(), "backup")];
     for (table, _) in &tables {
         steps.push(step(format!("copy {table}, count, fingerprint"), table));
@@ -68,16 +79,31 @@ pub async fn backup(db: &Database, set: &MigrationSet, options: &Options, watche
             let which = (phase - 1) / 3;
             let Some((table, name)) = tables.get(which) else { break };
             match (phase - 1) % 3 {
-                0 => copy(session, table, &format!("gonogo_backup.\"backup_{stamp}_{}\"", name.replace('"', "\"\"")), options, &mut taken).await,
+                0 => {
+                    copy(
+                        session,
+                        table,
+                        &format!("gonogo_backup.\"backup_{stamp}_{}\"", name.replace('"', "\"\"")),
+                        options,
+                        &mut taken,
+                    )
+                    .await
+                }
                 1 => restore(session, table, &taken).await,
                 _ => closed(session, &taken).await,
             }
         };
         match result {
-            Ok(note) => watcher.step_ended(super::engine::place(phase), StepOutcome::Done { note: Some(note) }).await?,
+            Ok(note) => {
+                watcher
+                    .step_ended(super::engine::place(phase), StepOutcome::Done { note: Some(note) })
+                    .await?
+            }
             Err(failure) => {
                 drop(run(session, "ROLLBACK").await);
-                watcher.step_ended(super::engine::place(phase), StepOutcome::Failed { failure: failure.clone() }).await?;
+                watcher
+                    .step_ended(super::engine::place(phase), StepOutcome::Failed { failure: failure.clone() })
+                    .await?;
                 for left in phase + 1..count {
                     let because = format!("step {} failed", phase + 1);
                     watcher.step_ended(super::engine::place(left), StepOutcome::NotRun { because }).await?;
@@ -127,7 +153,11 @@ async fn copy(
     let work = async {
         run(session, "BEGIN ISOLATION LEVEL REPEATABLE READ; SET LOCAL lock_timeout = '5s'").await?;
         run(session, &format!("CREATE TABLE {copy} AS SELECT * FROM {table}")).await?;
-        run(session, &format!("ALTER TABLE {copy} ENABLE ROW LEVEL SECURITY; REVOKE ALL ON {copy} FROM PUBLIC")).await?;
+        run(
+            session,
+            &format!("ALTER TABLE {copy} ENABLE ROW LEVEL SECURITY; REVOKE ALL ON {copy} FROM PUBLIC"),
+        )
+        .await?;
         let source = fingerprint(session, table).await?;
         let copied = fingerprint(session, copy).await?;
         Ok::<_, sqlx::Error>((source, copied))
@@ -137,14 +167,22 @@ async fn copy(
         return Err(Failure {
             what: format!("the copy of {table} differs: {} rows, the table {}", copied.0, source.0),
             state: "the copy was thrown away; the table itself was not changed".into(),
-            next: "back up again; if it happens again, the role may not see every row (row-level security)".into(),
+            next: "back up again; if it happens again, the role may not see every row (row-level security)"
+                .into(),
         });
     }
     let record = async {
         let id = sqlx::query_scalar(
             "INSERT INTO gonogo.backups (by, source, copy, rows, fingerprint) VALUES ($1, $2, $3, $4, $5) RETURNING id",
         );
-        let id = id.bind(&options.by).bind(table).bind(copy).bind(source.0).bind(&source.1).fetch_one(&mut *session).await?;
+        let id = id
+            .bind(&options.by)
+            .bind(table)
+            .bind(copy)
+            .bind(source.0)
+            .bind(&source.1)
+            .fetch_one(&mut *session)
+            .await?;
         run(session, "COMMIT").await?;
         Ok::<i64, sqlx::Error>(id)
     };
@@ -163,12 +201,17 @@ async fn fingerprint(session: &mut PgConnection, table: &str) -> Result<(i64, St
 /// Puts the copy back into a scratch table with the real one's rules, and compares.
 async fn restore(session: &mut PgConnection, table: &str, taken: &[Taken]) -> Result<String, Failure> {
     let Some(last) = taken.last() else {
-        return Err(Failure { what: format!("there is no copy of {table}"), state: String::new(), next: String::new() });
+        return Err(Failure {
+            what: format!("there is no copy of {table}"),
+            state: String::new(),
+            next: String::new(),
+        });
     };
     let work = async {
         run(session, "BEGIN").await?;
         let like = "INCLUDING DEFAULTS INCLUDING CONSTRAINTS INCLUDING INDEXES INCLUDING GENERATED INCLUDING IDENTITY";
-        run(session, &format!("CREATE TEMP TABLE gonogo_restored (LIKE {table} {like}) ON COMMIT DROP")).await?;
+        run(session, &format!("CREATE TEMP TABLE gonogo_restored (LIKE {table} {like}) ON COMMIT DROP"))
+            .await?;
         let columns: Option<String> = sqlx::query_scalar(
             "SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute
              WHERE attrelid = to_regclass($1) AND attnum > 0 AND NOT attisdropped AND attgenerated = ''",
@@ -177,7 +220,10 @@ async fn restore(session: &mut PgConnection, table: &str, taken: &[Taken]) -> Re
         .fetch_one(&mut *session)
         .await?;
         let columns = columns.unwrap_or_default();
-        let insert = format!("INSERT INTO gonogo_restored ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {}", last.copy);
+        let insert = format!(
+            "INSERT INTO gonogo_restored ({columns}) OVERRIDING SYSTEM VALUE SELECT {columns} FROM {}",
+            last.copy
+        );
         run(session, &insert).await?;
         let restored = fingerprint(session, "gonogo_restored").await?;
         run(session, "ROLLBACK").await?;
@@ -186,7 +232,10 @@ async fn restore(session: &mut PgConnection, table: &str, taken: &[Taken]) -> Re
     let restored = work.await.map_err(|e| failed(&format!("restoring the copy of {table} for proof"), &e))?;
     if restored != (last.rows, last.fingerprint.clone()) {
         return Err(Failure {
-            what: format!("the restored copy of {table} differs: {} rows, the copy {}", restored.0, last.rows),
+            what: format!(
+                "the restored copy of {table} differs: {} rows, the copy {}",
+                restored.0, last.rows
+            ),
             state: "there is no proven backup; the table itself was not changed".into(),
             next: "do not start; find out why the copy does not restore".into(),
         });

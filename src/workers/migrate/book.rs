@@ -138,7 +138,9 @@ impl Book {
         if !exists(session).await? {
             return Ok(book);
         }
-        let rows = sqlx::query("SELECT number, name, checksum, script, state, applied_at, by FROM gonogo.migrations");
+        let rows = sqlx::query(
+            "SELECT number, name, checksum, script, state, applied_at, by FROM gonogo.migrations",
+        );
         for row in rows.fetch_all(&mut *session).await? {
             let number = number(&row)?;
             let entry = Entry {
@@ -154,9 +156,11 @@ impl Book {
         }
         let rows = sqlx::query("SELECT number, direction, step, checksum, title, ended_at FROM gonogo.steps");
         for row in rows.fetch_all(session).await? {
-            let direction = if row.try_get::<&str, _>(1)? == "down" { Direction::Down } else { Direction::Up };
+            let direction =
+                if row.try_get::<&str, _>(1)? == "down" { Direction::Down } else { Direction::Up };
             let step = u32::try_from(row.try_get::<i32, _>(2)?).unwrap_or(u32::MAX);
-            let trace = Trace { checksum: row.try_get(3)?, title: row.try_get(4)?, ended_at: row.try_get(5)? };
+            let trace =
+                Trace { checksum: row.try_get(3)?, title: row.try_get(4)?, ended_at: row.try_get(5)? };
             book.traces.insert((number(&row)?, direction, step), trace);
         }
         Ok(book)
@@ -164,7 +168,8 @@ impl Book {
 
     /// The numbers that are applied, whether proven yet or not.
     pub fn applied(&self) -> Vec<u64> {
-        let done = self.entries.values().filter(|entry| matches!(entry.state, State::Applied | State::Verified));
+        let done =
+            self.entries.values().filter(|entry| matches!(entry.state, State::Applied | State::Verified));
         done.map(|entry| entry.number).collect()
     }
 }
@@ -193,7 +198,11 @@ pub(crate) async fn ensure(session: &mut PgConnection) -> Result<(), sqlx::Error
 }
 
 /// A migration begins, or goes on with a file whose rest was corrected.
-pub(crate) async fn begin(session: &mut PgConnection, migration: &Migration, by: &str) -> Result<(), sqlx::Error> {
+pub(crate) async fn begin(
+    session: &mut PgConnection,
+    migration: &Migration,
+    by: &str,
+) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO gonogo.migrations (number, name, checksum, script, state, by, steps) VALUES ($1, $2, $3, $4, 'applying', $5, $6)
          ON CONFLICT (number) DO UPDATE SET checksum = EXCLUDED.checksum, script = EXCLUDED.script, steps = EXCLUDED.steps
@@ -222,12 +231,21 @@ pub(crate) async fn set_state(
         "WITH changed AS (UPDATE gonogo.migrations SET state = $2{stamp} WHERE number = $1 RETURNING number, name, checksum)
          INSERT INTO gonogo.history (number, name, what, by, checksum) SELECT number, name, $2, $3, checksum FROM changed"
     );
-    sqlx::query(sqlx::AssertSqlSafe(sql)).bind(signed(migration.number)).bind(state.word()).bind(by).execute(session).await?;
+    sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(signed(migration.number))
+        .bind(state.word())
+        .bind(by)
+        .execute(session)
+        .await?;
     Ok(())
 }
 
 /// The way back is proven: the entry goes, the history stays.
-pub(crate) async fn forget(session: &mut PgConnection, migration: &Migration, by: &str) -> Result<(), sqlx::Error> {
+pub(crate) async fn forget(
+    session: &mut PgConnection,
+    migration: &Migration,
+    by: &str,
+) -> Result<(), sqlx::Error> {
     sqlx::query(
         "WITH gone AS (DELETE FROM gonogo.migrations WHERE number = $1 RETURNING number, name, checksum),
               steps AS (DELETE FROM gonogo.steps WHERE number = $1)
@@ -246,11 +264,20 @@ pub(crate) async fn step_began(session: &mut PgConnection, step: &StepKey<'_>) -
 }
 
 /// A step is done; in the step's own transaction wherever it has one.
-pub(crate) async fn step_done(session: &mut PgConnection, step: &StepKey<'_>, note: Option<&str>) -> Result<(), sqlx::Error> {
+pub(crate) async fn step_done(
+    session: &mut PgConnection,
+    step: &StepKey<'_>,
+    note: Option<&str>,
+) -> Result<(), sqlx::Error> {
     write_step(session, step, "done", note).await
 }
 
-async fn write_step(session: &mut PgConnection, step: &StepKey<'_>, state: &str, note: Option<&str>) -> Result<(), sqlx::Error> {
+async fn write_step(
+    session: &mut PgConnection,
+    step: &StepKey<'_>,
+    state: &str,
+    note: Option<&str>,
+) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO gonogo.steps (number, direction, step, checksum, title, state, note, ended_at)
          VALUES ($1, $2, $3, $4, $5, $6, $7, CASE $6 WHEN 'done' THEN clock_timestamp() END)

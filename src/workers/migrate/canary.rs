@@ -41,7 +41,10 @@ async fn song(db: &Database, tables: &[std::sync::Arc<str>], now: &Now) -> Resul
     }
     let write = "UPDATE gonogo.canary SET sings = sings WHERE id = 1";
     let (read, lock) = match &real {
-        Some(table) => (format!("SELECT FROM {table} LIMIT 1"), format!("BEGIN; LOCK TABLE {table} IN ROW EXCLUSIVE MODE; {write}; COMMIT")),
+        Some(table) => (
+            format!("SELECT FROM {table} LIMIT 1"),
+            format!("BEGIN; LOCK TABLE {table} IN ROW EXCLUSIVE MODE; {write}; COMMIT"),
+        ),
         None => ("SELECT 1".into(), write.into()),
     };
     loop {

@@ -21,7 +21,11 @@ pub struct Answer {
 }
 
 /// All answers of a part.
-pub(crate) async fn ask(session: &mut PgConnection, file: &str, part: &[Statement]) -> Result<Vec<Answer>, Failure> {
+pub(crate) async fn ask(
+    session: &mut PgConnection,
+    file: &str,
+    part: &[Statement],
+) -> Result<Vec<Answer>, Failure> {
     let failed = |error: &sqlx::Error, statement: &Statement| Failure {
         what: format!("a check could not be run: {}", say_at(error, file, statement)),
         state: "checks change nothing".into(),
@@ -38,7 +42,10 @@ pub(crate) async fn ask(session: &mut PgConnection, file: &str, part: &[Statemen
         for row in asked.await.map_err(|error| failed(&error, statement))? {
             answers.push(Answer {
                 name: row.try_get(0).map_err(|error| failed(&error, statement))?,
-                ok: row.try_get::<Option<bool>, _>(1).map_err(|error| failed(&error, statement))?.unwrap_or(false),
+                ok: row
+                    .try_get::<Option<bool>, _>(1)
+                    .map_err(|error| failed(&error, statement))?
+                    .unwrap_or(false),
                 detail: row.try_get::<Option<String>, _>(2).ok().flatten().unwrap_or_default(),
             });
         }
@@ -48,8 +55,11 @@ pub(crate) async fn ask(session: &mut PgConnection, file: &str, part: &[Statemen
 
 /// What the answers come to: how many passed, or which did not.
 pub(crate) fn judge(file: &str, when: &str, answers: &[Answer]) -> Result<String, Failure> {
-    let bad: Vec<String> =
-        answers.iter().filter(|answer| !answer.ok).map(|answer| format!("{}: {}", answer.name, answer.detail)).collect();
+    let bad: Vec<String> = answers
+        .iter()
+        .filter(|answer| !answer.ok)
+        .map(|answer| format!("{}: {}", answer.name, answer.detail))
+        .collect();
     let what = if answers.is_empty() {
         format!("{file}: the checks {when} gave no answer, so nothing is proven")
     } else if bad.is_empty() {

@@ -163,14 +163,24 @@ impl Shape {
             Kind::CreateIndex { name, table, .. } => {
                 format!("create index {} on {table}", name.as_deref().unwrap_or("(unnamed)"))
             }
-            Kind::AlterTable { table, additions, validates, .. } => match (additions.len(), validates.as_slice()) {
-                (0, [one]) => format!("validate {one} on {table}"),
-                (0, _) => format!("alter table {table}: {}", first_words(tokens.get(3..).unwrap_or_default(), 5)),
-                (1, _) => format!("alter table {table}: add {}", additions.first().map_or("", |add| &add.column)),
-                (n, _) => format!("alter table {table}: add {n} columns"),
-            },
+            Kind::AlterTable { table, additions, validates, .. } => {
+                match (additions.len(), validates.as_slice()) {
+                    (0, [one]) => format!("validate {one} on {table}"),
+                    (0, _) => format!(
+                        "alter table {table}: {}",
+                        first_words(tokens.get(3..).unwrap_or_default(), 5)
+                    ),
+                    (1, _) => format!(
+                        "alter table {table}: add {}",
+                        additions.first().map_or("", |add| &add.column)
+                    ),
+                    (n, _) => format!("alter table {table}: add {n} columns"),
+                }
+            }
             Kind::Block => "do block".into(),
-            Kind::Write { table: Some(table) } => format!("{} {table}", first_words(tokens, 1).to_lowercase()),
+            Kind::Write { table: Some(table) } => {
+                format!("{} {table}", first_words(tokens, 1).to_lowercase())
+            }
             _ => {
                 let words: Vec<&str> = tokens
                     .iter()
@@ -197,7 +207,8 @@ impl<'a> Cursor<'a> {
 
     /// Goes past these words if they stand here.
     pub(crate) fn eat(&mut self, words: &[&str]) -> bool {
-        let here = self.rest.len() >= words.len() && self.rest.iter().zip(words).all(|(token, word)| token.is(word));
+        let here =
+            self.rest.len() >= words.len() && self.rest.iter().zip(words).all(|(token, word)| token.is(word));
         if here {
             self.rest = self.rest.get(words.len()..).unwrap_or_default();
         }
@@ -342,7 +353,9 @@ fn create(shape: &mut Shape, mut at: Cursor<'_>, tokens: &[Token]) {
         return;
     }
     debug_assert!(!unique, "only an index is unique");
-    for word in ["global", "local", "temporary", "temp", "unlogged", "constraint", "recursive", "materialized"] {
+    for word in
+        ["global", "local", "temporary", "temp", "unlogged", "constraint", "recursive", "materialized"]
+    {
         at.eat(&[word]);
     }
     if at.eat(&["table"]) {
@@ -413,7 +426,11 @@ fn drop_any(shape: &mut Shape, mut at: Cursor<'_>) {
             shape.transaction = Transaction::Never;
         }
         shape.kind = Kind::DropIndex { names, exists };
-    } else if at.eat(&["table"]) || at.eat(&["view"]) || at.eat(&["materialized", "view"]) || at.eat(&["sequence"]) {
+    } else if at.eat(&["table"])
+        || at.eat(&["view"])
+        || at.eat(&["materialized", "view"])
+        || at.eat(&["sequence"])
+    {
         let exists = at.exists();
         let names = at.names();
         need_all(shape, names.clone(), LockMode::AccessExclusive);

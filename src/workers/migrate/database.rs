@@ -32,11 +32,8 @@ pub struct Database {
 impl Database {
     /// Connects once, to see that it can be done and that it is what a migration needs.
     pub async fn connect(url: &SecretString, app_name: &str) -> Result<Self, Failure> {
-        let untouched = |what: String, next: &str| Failure {
-            what,
-            state: "nothing was run".into(),
-            next: next.into(),
-        };
+        let untouched =
+            |what: String, next: &str| Failure { what, state: "nothing was run".into(), next: next.into() };
         // sqlx's own message may quote the string.
         let options = PgConnectOptions::from_str(url.expose_secret()).map_err(|_| {
             untouched(
@@ -54,20 +51,29 @@ impl Database {
         if options.get_port() == TRANSACTION_POOLER {
             let host = options.get_host();
             return Err(untouched(
-                format!("{place} is a transaction pooler: it loses locks and settings between two statements"),
-                &format!("use {host}:5432 (session pooler) or the direct address db.PROJECT.supabase.co:5432"),
+                format!(
+                    "{place} is a transaction pooler: it loses locks and settings between two statements"
+                ),
+                &format!(
+                    "use {host}:5432 (session pooler) or the direct address db.PROJECT.supabase.co:5432"
+                ),
             ));
         }
         let mut this = Self { options, place, app: app_name.into(), version: 0, name: "".into() };
         let mut session = this.session("look").await?;
-        let first = sqlx::raw_sql("SELECT pg_backend_pid(), current_setting('server_version_num')::int, current_database()::text");
+        let first = sqlx::raw_sql(
+            "SELECT pg_backend_pid(), current_setting('server_version_num')::int, current_database()::text",
+        );
         let row = first.fetch_one(&mut session).await.map_err(|error| this.failed(&error))?;
         let again = sqlx::raw_sql("SELECT pg_backend_pid()");
         let pid = again.fetch_one(&mut session).await.map_err(|error| this.failed(&error))?;
         let (one, two): (i32, i32) = (row.try_get(0).unwrap_or(0), pid.try_get(0).unwrap_or(-1));
         if one != two {
             return Err(untouched(
-                format!("{}: two statements met two servers, so there is a transaction pooler between", this.place),
+                format!(
+                    "{}: two statements met two servers, so there is a transaction pooler between",
+                    this.place
+                ),
                 "use the direct address or the session pooler, on port 5432",
             ));
         }
@@ -75,7 +81,11 @@ impl Database {
         this.name = row.try_get::<String, _>(2).unwrap_or_default().into();
         if this.version < OLDEST {
             return Err(untouched(
-                format!("{} is PostgreSQL {}; 14 is the oldest that is known to work", this.place, this.version / 10_000),
+                format!(
+                    "{} is PostgreSQL {}; 14 is the oldest that is known to work",
+                    this.place,
+                    this.version / 10_000
+                ),
                 "upgrade the server first",
             ));
         }
@@ -86,7 +96,8 @@ impl Database {
 
     /// A connection of its own. `part` shows in pg_stat_activity.
     pub(crate) async fn session(&self, part: &str) -> Result<PgConnection, Failure> {
-        let options = self.options.clone().application_name(&format!("{} {part}", self.app)).log_statements_off();
+        let options =
+            self.options.clone().application_name(&format!("{} {part}", self.app)).log_statements_off();
         let connecting = tokio::time::timeout(ANSWERS_WITHIN, PgConnection::connect_with(&options));
         let mut session = match connecting.await {
             Ok(connected) => connected.map_err(|error| self.failed(&error))?,
@@ -140,7 +151,11 @@ impl Database {
     /// Asks the server to cancel what `pid` runs. Only ever used for our own.
     pub(crate) async fn cancel_own(&self, pid: i32) -> Result<(), Failure> {
         let mut session = self.session("cancel").await?;
-        sqlx::query("SELECT pg_cancel_backend($1)").bind(pid).execute(&mut session).await.map_err(|e| self.failed(&e))?;
+        sqlx::query("SELECT pg_cancel_backend($1)")
+            .bind(pid)
+            .execute(&mut session)
+            .await
+            .map_err(|e| self.failed(&e))?;
         Ok(())
     }
 }

@@ -63,13 +63,18 @@ async fn travel(
     if !plan.tasks.is_empty() || !plan.finished.is_empty() {
         book::ensure(session).await.map_err(|e| broke("making the schema gonogo", &e))?;
     }
-    if direction == Direction::Up && options.backup == BackupGate::Required && book.entries.is_empty() && !plan.tasks.is_empty() {
+    if direction == Direction::Up
+        && options.backup == BackupGate::Required
+        && book.entries.is_empty()
+        && !plan.tasks.is_empty()
+    {
         super::backup::required(session, set).await?;
     }
     watcher.planned(plan.steps()).await?;
     let tables = set.touched();
     let pid = runner.pid;
-    let mut journey = Journey { crew: Crew { db, runner, options, watcher, now: &now }, plan: &plan, done: 0, skipped: 0 };
+    let mut journey =
+        Journey { crew: Crew { db, runner, options, watcher, now: &now }, plan: &plan, done: 0, skipped: 0 };
     let ended = if plan.tasks.is_empty() {
         journey.finish_the_finished().await?;
         Ended::Complete
@@ -132,7 +137,11 @@ impl Journey<'_> {
         Ok(())
     }
 
-    async fn finish(&mut self, migration: &super::files::Migration, direction: Direction) -> Result<(), Failure> {
+    async fn finish(
+        &mut self,
+        migration: &super::files::Migration,
+        direction: Direction,
+    ) -> Result<(), Failure> {
         let (session, by) = (&mut self.crew.runner.session, self.crew.options.by.as_str());
         let said = match direction {
             Direction::Up => book::set_state(session, migration, State::Verified, by).await,
@@ -142,7 +151,11 @@ impl Journey<'_> {
     }
 
     /// The steps of a batch, with their outcomes once they are certain.
-    async fn batch(&mut self, first: usize, tasks: &[Task<'_>]) -> Result<Result<Vec<StepOutcome>, Halt>, Failure> {
+    async fn batch(
+        &mut self,
+        first: usize,
+        tasks: &[Task<'_>],
+    ) -> Result<Result<Vec<StepOutcome>, Halt>, Failure> {
         if let Some(outcomes) = self.done_before(first, tasks).await? {
             return Ok(Ok(outcomes));
         }
@@ -165,26 +178,35 @@ impl Journey<'_> {
         } else if head.direction == Direction::Up {
             // The rest of the file may have been corrected since.
             let (session, by) = (&mut self.crew.runner.session, self.crew.options.by.as_str());
-            book::begin(session, head.migration, by).await.map_err(|e| broke("writing the bookkeeping", &e))?;
+            book::begin(session, head.migration, by)
+                .await
+                .map_err(|e| broke("writing the bookkeeping", &e))?;
         }
         Ok(self.crew.run(first, tasks).await)
     }
 
     /// Outcomes, where an earlier attempt did all of these and the catalogue agrees.
-    async fn done_before(&mut self, first: usize, tasks: &[Task<'_>]) -> Result<Option<Vec<StepOutcome>>, Failure> {
+    async fn done_before(
+        &mut self,
+        first: usize,
+        tasks: &[Task<'_>],
+    ) -> Result<Option<Vec<StepOutcome>>, Failure> {
         let mut outcomes = Vec::new();
         for (at, task) in (first..).zip(tasks) {
             let Some(when) = task.earlier.as_ref().and_then(|trace| trace.ended_at) else { return Ok(None) };
             if let Act::Run { statement, .. } = task.act {
                 let later = self.plan.tasks.get(at + 1..).unwrap_or_default().iter().filter(|later| {
-                    later.migration.number == task.migration.number && later.earlier.as_ref().is_some_and(|t| t.ended_at.is_some())
+                    later.migration.number == task.migration.number
+                        && later.earlier.as_ref().is_some_and(|t| t.ended_at.is_some())
                 });
                 let moved = later.into_iter().any(|later| match later.act {
                     Act::Run { statement: later, .. } => undone_by(statement, later),
                     Act::Check(..) => false,
                 });
                 let session = &mut self.crew.runner.session;
-                if !moved && !holds(session, statement).await.map_err(|e| broke("looking at the catalogue", &e))? {
+                if !moved
+                    && !holds(session, statement).await.map_err(|e| broke("looking at the catalogue", &e))?
+                {
                     return Ok(None);
                 }
             }
@@ -215,7 +237,13 @@ impl Journey<'_> {
         let note = checks::judge(&file, part.word(), &answers).map_err(failed)?;
         if part == Part::Before {
             let title = format!("checks {}", part.word());
-            let key = StepKey { number: task.migration.number, direction: task.direction, step: 0, checksum: "", title: &title };
+            let key = StepKey {
+                number: task.migration.number,
+                direction: task.direction,
+                step: 0,
+                checksum: "",
+                title: &title,
+            };
             let written = async {
                 book::begin(session, task.migration, &self.crew.options.by).await?;
                 book::step_done(session, &key, Some(&note)).await
@@ -234,7 +262,9 @@ impl Journey<'_> {
             }
             match self.crew.now.worst_since_edge() {
                 Some(worst) if worst > budget => {
-                    self.crew.now.doing(&format!("paused by itself: a client waited {worst:.0} ms, more than {budget:.0} ms"));
+                    self.crew.now.doing(&format!(
+                        "paused by itself: a client waited {worst:.0} ms, more than {budget:.0} ms"
+                    ));
                     self.crew.watcher.moment(self.crew.now.moment());
                     // Long enough for the canary to sing again.
                     tokio::time::sleep(Duration::from_millis(500)).await;
@@ -247,9 +277,11 @@ impl Journey<'_> {
     async fn halted(&mut self, first: usize, end: usize, halt: Halt) -> Result<Ended, Failure> {
         let watcher = self.crew.watcher;
         let (at, outcome, because) = match &halt {
-            Halt::Failed { at, failure } => {
-                (*at, StepOutcome::Failed { failure: failure.clone() }, format!("step {} failed", first + at + 1))
-            }
+            Halt::Failed { at, failure } => (
+                *at,
+                StepOutcome::Failed { failure: failure.clone() },
+                format!("step {} failed", first + at + 1),
+            ),
             Halt::GivenUp { at, because } => {
                 (*at, StepOutcome::NotRun { because: because.clone() }, "somebody stopped the run".to_owned())
             }

@@ -25,8 +25,11 @@ pub(crate) fn is_contention(error: &sqlx::Error) -> bool {
 /// Whether the connection is gone, so that nobody knows yet what became of the statement.
 pub(crate) fn is_cut(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => true,
-        _ => sqlstate(error).is_some_and(|code| code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03")),
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => {
+            true
+        }
+        _ => sqlstate(error)
+            .is_some_and(|code| code.starts_with("08") || matches!(code, "57P01" | "57P02" | "57P03")),
     }
 }
 
@@ -35,7 +38,8 @@ pub(crate) fn say(error: &sqlx::Error) -> String {
     match (postgres(error), error) {
         (Some(said), _) => {
             let mut text = format!("SQLSTATE {}: {}", said.code(), said.message());
-            for (what, more) in [("detail", said.detail()), ("hint", said.hint()), ("where", said.r#where())] {
+            for (what, more) in [("detail", said.detail()), ("hint", said.hint()), ("where", said.r#where())]
+            {
                 if let Some(more) = more {
                     text.push_str(&format!("; {what}: {}", more.lines().next().unwrap_or_default()));
                 }
@@ -78,20 +82,32 @@ pub(crate) fn next(error: &sqlx::Error) -> &'static str {
         Some("42P01" | "42703" | "42883" | "42704") => {
             "what the statement names is not there: check the name, the schema and the order of the migrations"
         }
-        Some("42804" | "42846") => "the two types differ: give the column the type of the one it refers to or is compared with",
-        Some("23505") => "rows that are there break the new unique rule: find and resolve the duplicates, then run again",
-        Some("23514" | "23502" | "23503") => "rows that are there break the new rule: find and correct them, then run again",
+        Some("42804" | "42846") => {
+            "the two types differ: give the column the type of the one it refers to or is compared with"
+        }
+        Some("23505") => {
+            "rows that are there break the new unique rule: find and resolve the duplicates, then run again"
+        }
+        Some("23514" | "23502" | "23503") => {
+            "rows that are there break the new rule: find and correct them, then run again"
+        }
         Some("42501") => "this role may not do that: connect as the owner of the table, then run again",
-        Some("57014") => "the statement was cancelled, by a person or by a statement_timeout: run again to go on at this step",
+        Some("57014") => {
+            "the statement was cancelled, by a person or by a statement_timeout: run again to go on at this step"
+        }
         Some("55P03") => "the lock was not to be had: see who holds the table, then run again",
         Some("40P01") => "two transactions waited for each other, and this one gave way: run again",
         Some("53100") => "the disk is full: make room first, then run again",
         Some("53300") => "no connection is free: close some, then run again",
-        Some("25006") => "the database is read-only, on a replica or because its disk is almost full: correct that first",
+        Some("25006") => {
+            "the database is read-only, on a replica or because its disk is almost full: correct that first"
+        }
         Some("28P01" | "28000") => "check user and password of the connection",
         Some("3D000") => "there is no database of that name: check the connection string",
         Some("42601") => "correct the statement, then run again",
-        _ if is_cut(error) => "run again: the bookkeeping in the database says which steps are done, and it goes on after them",
+        _ if is_cut(error) => {
+            "run again: the bookkeeping in the database says which steps are done, and it goes on after them"
+        }
         _ => "correct the cause, then run again: it goes on at this step",
     }
 }

@@ -83,17 +83,22 @@ pub struct Checks {
 impl MigrationSet {
     /// Reads every migration file of a directory.
     pub fn read(directory: &Path) -> Result<Self, Failure> {
-        let io = |what: String| refused(what, "name the directory of the migrations in gonogo.toml or with --dir");
+        let io =
+            |what: String| refused(what, "name the directory of the migrations in gonogo.toml or with --dir");
         let entries = std::fs::read_dir(directory)
             .map_err(|error| io(format!("cannot read the migrations in {}: {error}", directory.display())))?;
         let mut files = Vec::new();
         for entry in entries {
-            let path = entry.map_err(|error| io(format!("cannot read {}: {error}", directory.display())))?.path();
+            let path =
+                entry.map_err(|error| io(format!("cannot read {}: {error}", directory.display())))?.path();
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-            if !path.is_file() || !std::path::Path::new(name).extension().is_some_and(|end| end.eq_ignore_ascii_case("sql")) {
+            if !path.is_file()
+                || !std::path::Path::new(name).extension().is_some_and(|end| end.eq_ignore_ascii_case("sql"))
+            {
                 continue;
             }
-            let bytes = std::fs::read(&path).map_err(|error| io(format!("cannot read {}: {error}", path.display())))?;
+            let bytes = std::fs::read(&path)
+                .map_err(|error| io(format!("cannot read {}: {error}", path.display())))?;
             let text = String::from_utf8(bytes).map_err(|error| {
                 let at = error.utf8_error().valid_up_to();
                 let line = error.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1;
@@ -105,8 +110,14 @@ impl MigrationSet {
     }
 
     /// Takes names and texts, as the binary carries them.
-    pub fn embedded<'a>(origin: &str, files: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, Failure> {
-        Self::from_files(origin, files.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect())
+    pub fn embedded<'a>(
+        origin: &str,
+        files: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, Failure> {
+        Self::from_files(
+            origin,
+            files.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect(),
+        )
     }
 
     fn from_files(origin: &str, mut files: Vec<(String, String)>) -> Result<Self, Failure> {
@@ -121,7 +132,10 @@ impl MigrationSet {
             }
         }
         if found.is_empty() {
-            return Err(refused(format!("no migrations in {origin}"), "name the directory of the migrations"));
+            return Err(refused(
+                format!("no migrations in {origin}"),
+                "name the directory of the migrations",
+            ));
         }
         let migrations = found.into_values().map(Found::finish).collect::<Result<Vec<_>, _>>()?;
         gaps(&migrations)?;
@@ -219,7 +233,10 @@ impl Found {
 fn script(file: &str, part: &Part) -> Result<Script, Failure> {
     let statements = split(file, &part.text, part.first_line)?;
     if statements.is_empty() {
-        return Err(refused(format!("{file}: no statement in it"), "write the migration, or take the file away"));
+        return Err(refused(
+            format!("{file}: no statement in it"),
+            "write the migration, or take the file away",
+        ));
     }
     let alone = statements.iter().any(|one| one.shape.transaction == super::classify::Transaction::Never);
     let unit = if alone { Unit::Statement } else { part.unit };

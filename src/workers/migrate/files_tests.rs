@@ -19,13 +19,19 @@ const SQL: &str = "SELECT 1;";
 #[test]
 fn each_layout_is_read_as_pairs() {
     let want = [(1, "a".to_owned(), true), (2, "b".to_owned(), true)];
-    let own = [("001_a.up.sql", SQL), ("001_a.down.sql", SQL), ("002_b.up.sql", SQL), ("002_b.down.sql", SQL)];
+    let own =
+        [("001_a.up.sql", SQL), ("001_a.down.sql", SQL), ("002_b.up.sql", SQL), ("002_b.down.sql", SQL)];
     assert_eq!(pairs(&set(&own)), want, "gonogo, golang-migrate, sqlx");
     let flyway = [("V1__a.sql", SQL), ("U1__a.sql", SQL), ("V2__b.sql", SQL), ("U2__b.sql", SQL)];
     assert_eq!(pairs(&set(&flyway)), want, "flyway");
     let sections = "-- migrate:up\nSELECT 1;\n-- migrate:down\nSELECT 2;\n";
     assert_eq!(pairs(&set(&[("1_a.sql", sections), ("2_b.sql", sections)])), want, "dbmate");
-    let plain = [("migration-001-a.sql", SQL), ("migration-001-rollback.sql", SQL), ("migration-002-b.sql", SQL), ("migration-002-rollback.sql", SQL)];
+    let plain = [
+        ("migration-001-a.sql", SQL),
+        ("migration-001-rollback.sql", SQL),
+        ("migration-002-b.sql", SQL),
+        ("migration-002-rollback.sql", SQL),
+    ];
     assert_eq!(pairs(&set(&plain)), want, "plain");
     let supabase = [("20240101120000_a.sql", SQL), ("20240305070000_b.sql", SQL)];
     assert_eq!(
@@ -53,12 +59,17 @@ fn lines_of_a_section_are_lines_of_the_file() {
 
 #[test]
 fn what_is_wrong_with_a_set_is_said_before_anything_runs() {
-    assert_eq!(refused(&[("001_a.up.sql", SQL), ("001_b.up.sql", SQL)]), "001_a.up.sql and 001_b.up.sql have the same number 001");
+    assert_eq!(
+        refused(&[("001_a.up.sql", SQL), ("001_b.up.sql", SQL)]),
+        "001_a.up.sql and 001_b.up.sql have the same number 001"
+    );
     assert!(refused(&[("001_a.up.sql", SQL), ("003_b.up.sql", SQL)]).contains("number 2 is missing"));
     assert!(refused(&[("001_a.down.sql", SQL)]).contains("no up file"));
     assert!(refused(&[("seed.sql", SQL)]).contains("no number"));
     assert!(refused(&[("001_a.up.sql", "-- only words\n")]).contains("no statement"));
-    assert!(refused(&[("001_a.up.sql", SQL), ("001_a.check.sql", "SELECT 1;")]).contains("belongs to no part"));
+    assert!(
+        refused(&[("001_a.up.sql", SQL), ("001_a.check.sql", "SELECT 1;")]).contains("belongs to no part")
+    );
     assert!(refused(&[]).contains("no migrations"));
 }
 

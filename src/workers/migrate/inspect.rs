@@ -31,14 +31,22 @@ pub(crate) enum Found {
 /// Looks for what the statement names.
 pub(crate) async fn inspect(session: &mut PgConnection, statement: &Statement) -> Result<Found, sqlx::Error> {
     match &statement.shape.kind {
-        Kind::CreateIndex { name: Some(name), table, exists, .. } => index(session, statement, name, table, *exists).await,
+        Kind::CreateIndex { name: Some(name), table, exists, .. } => {
+            index(session, statement, name, table, *exists).await
+        }
         Kind::CreateTable { name, exists: Clause::Lenient } => table(session, statement, name).await,
-        Kind::AlterTable { table, additions, actions, .. } => columns(session, table, additions, *actions).await,
+        Kind::AlterTable { table, additions, actions, .. } => {
+            columns(session, table, additions, *actions).await
+        }
         Kind::CreateSchema { name, exists: Clause::Lenient } => {
-            let there: bool = sqlx::query_scalar("SELECT to_regnamespace($1) IS NOT NULL").bind(&**name).fetch_one(session).await?;
+            let there: bool = sqlx::query_scalar("SELECT to_regnamespace($1) IS NOT NULL")
+                .bind(&**name)
+                .fetch_one(session)
+                .await?;
             Ok(if there { Found::Same(format!("schema {name} is there already")) } else { Found::Free })
         }
-        Kind::DropIndex { names, exists: Clause::Lenient } | Kind::DropRelation { names, exists: Clause::Lenient } => {
+        Kind::DropIndex { names, exists: Clause::Lenient }
+        | Kind::DropRelation { names, exists: Clause::Lenient } => {
             for name in names {
                 if is_there(session, name).await? {
                     return Ok(Found::Free);
@@ -69,19 +77,15 @@ async fn index(
          WHERE x.relname = (parse_ident($1))[cardinality(parse_ident($1))]
            AND x.relnamespace = (SELECT relnamespace FROM pg_class WHERE oid = to_regclass($2))",
     );
-    let Some(row) = found.bind(name).bind(table).fetch_optional(&mut *session).await? else { return Ok(Found::Free) };
+    let Some(row) = found.bind(name).bind(table).fetch_optional(&mut *session).await? else {
+        return Ok(Found::Free);
+    };
     let (full, valid, ours): (String, bool, bool) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     let (is, is_unique): (String, bool) = (row.try_get(3)?, row.try_get(4)?);
     if ours && !valid {
         return Ok(Found::Invalid(full));
     }
-    let parse = SourceFile::parse(&statement.text);
-    let Some(Stmt::CreateIndex(create)) = parse.syntax_node().children().find_map(Stmt::cast) else { return Ok(Found::Free) };
-    let unique = create.unique_token().is_some();
-    let after = create.table_relation_name().map_or(0, |name| usize::from(name.syntax().text_range().end()));
-    // The tree borrows nothing that may cross an await.
-    drop((create, parse));
-    let rest = statement.text.get(after..).unwrap_or_default().to_owned();
+    let Some((unique, rest)) = index_tail(&statement.text) else { return Ok(Found::Free) };
     let word = if unique { "UNIQUE INDEX" } else { "INDEX" };
     let make = format!(
         "CREATE TEMP TABLE gonogo_shape (LIKE {table}); CREATE {word} gonogo_shape_index ON pg_temp.gonogo_shape {rest}"
@@ -93,29 +97,46 @@ async fn index(
     if ours && is_unique == unique && tail(&is) == tail(&wanted) {
         // Without IF NOT EXISTS the server refuses, as the author wanted.
         return Ok(match exists {
-            Clause::Lenient => Found::Same(format!("index {full} is there already, with the same definition")),
+            Clause::Lenient => {
+                Found::Same(format!("index {full} is there already, with the same definition"))
+            }
             Clause::Strict => Found::Free,
         });
     }
     Ok(Found::Other(format!("index {full} is there already as {is}; wanted {word} USING {}", tail(&wanted))))
 }
 
+/// Whether an index is unique, and what follows its table's name. No tree may live across an await.
+fn index_tail(text: &str) -> Option<(bool, String)> {
+    let Stmt::CreateIndex(create) = SourceFile::parse(text).syntax_node().children().find_map(Stmt::cast)?
+    else {
+        return None;
+    };
+    let after = usize::from(create.table_relation_name()?.syntax().text_range().end());
+    Some((create.unique_token().is_some(), text.get(after..)?.to_owned()))
+}
+
+/// What follows the name of a new table.
+fn table_tail(text: &str) -> Option<String> {
+    let Stmt::CreateTable(create) = SourceFile::parse(text).syntax_node().children().find_map(Stmt::cast)?
+    else {
+        return None;
+    };
+    let after = usize::from(create.table_name()?.syntax().text_range().end());
+    Some(text.get(after..)?.trim_start().to_owned())
+}
+
 async fn table(session: &mut PgConnection, statement: &Statement, name: &str) -> Result<Found, sqlx::Error> {
     if !is_there(session, name).await? {
         return Ok(Found::Free);
     }
-    let parse = SourceFile::parse(&statement.text);
-    let end = parse.syntax_node().children().find_map(Stmt::cast).and_then(|stmt| match stmt {
-        Stmt::CreateTable(create) => create.table_name().map(|name| usize::from(name.syntax().text_range().end())),
-        _ => None,
-    });
-    drop(parse);
-    let rest = end.and_then(|end| statement.text.get(end..)).unwrap_or_default().trim_start().to_owned();
+    let rest = table_tail(&statement.text).unwrap_or_default();
     if !rest.starts_with('(') {
         return Ok(Found::Same(format!("{name} is there already; its definition was not compared")));
     }
     let is = lines(&sqlx::query(sqlx::AssertSqlSafe(shape_of(name))).fetch_all(&mut *session).await?)?;
-    let rows = shaped(session, &format!("CREATE TABLE gonogo.shape {rest}"), &shape_of("gonogo.shape")).await?;
+    let rows =
+        shaped(session, &format!("CREATE TABLE gonogo.shape {rest}"), &shape_of("gonogo.shape")).await?;
     let wanted = lines(&rows)?;
     let mut differences = Vec::new();
     for ((kind, key), definition) in &wanted {
@@ -126,10 +147,18 @@ async fn table(session: &mut PgConnection, statement: &Statement, name: &str) ->
         }
     }
     if !differences.is_empty() {
-        return Ok(Found::Other(format!("table {name} is there already in another shape: {}", differences.join("; "))));
+        return Ok(Found::Other(format!(
+            "table {name} is there already in another shape: {}",
+            differences.join("; ")
+        )));
     }
-    let more: Vec<String> = is.keys().filter(|key| !wanted.contains_key(*key)).map(|(kind, key)| format!("{kind} {key}")).collect();
-    let besides = if more.is_empty() { String::new() } else { format!(", and has besides: {}", more.join(", ")) };
+    let more: Vec<String> = is
+        .keys()
+        .filter(|key| !wanted.contains_key(*key))
+        .map(|(kind, key)| format!("{kind} {key}"))
+        .collect();
+    let besides =
+        if more.is_empty() { String::new() } else { format!(", and has besides: {}", more.join(", ")) };
     Ok(Found::Same(format!("table {name} is there already, with all of this definition{besides}")))
 }
 
@@ -168,8 +197,10 @@ async fn columns(
     let is = lines(&sqlx::query(sqlx::AssertSqlSafe(shape_of(table))).fetch_all(&mut *session).await?)?;
     let mut there = Vec::new();
     for add in lenient {
-        let name: Option<String> =
-            sqlx::query_scalar("SELECT (parse_ident($1))[1]").bind(&*add.column).fetch_one(&mut *session).await?;
+        let name: Option<String> = sqlx::query_scalar("SELECT (parse_ident($1))[1]")
+            .bind(&*add.column)
+            .fetch_one(&mut *session)
+            .await?;
         let key = ("column".to_owned(), name.unwrap_or_default());
         if let Some(definition) = is.get(&key) {
             there.push((add, key, definition));
@@ -189,7 +220,10 @@ async fn columns(
         })
         .collect();
     if !differences.is_empty() {
-        return Ok(Found::Other(format!("{table} has it already in another shape: {}", differences.join("; "))));
+        return Ok(Found::Other(format!(
+            "{table} has it already in another shape: {}",
+            differences.join("; ")
+        )));
     }
     Ok(if there.len() == actions {
         Found::Same(format!("{table} has all {actions} columns already, with the same definition"))
@@ -199,7 +233,11 @@ async fn columns(
 }
 
 /// Makes something in a savepoint, reads it, and takes it back.
-async fn shaped(session: &mut PgConnection, make: &str, read: &str) -> Result<Vec<sqlx::postgres::PgRow>, sqlx::Error> {
+async fn shaped(
+    session: &mut PgConnection,
+    make: &str,
+    read: &str,
+) -> Result<Vec<sqlx::postgres::PgRow>, sqlx::Error> {
     run(session, "SAVEPOINT gonogo_shape").await?;
     let rows = match run(session, make).await {
         Ok(_) => sqlx::raw_sql(sqlx::AssertSqlSafe(read)).fetch_all(&mut *session).await,

@@ -79,7 +79,9 @@ fn name(file: &str) -> Option<Part> {
     let lower = stem.to_ascii_lowercase();
     let mut rest = stem;
     // Flyway: V1__name and U1__name, its number possibly with dots.
-    if lower.starts_with(['v', 'u']) && stem.get(1..2).is_some_and(|next| next.starts_with(|c: char| c.is_ascii_digit())) {
+    if lower.starts_with(['v', 'u'])
+        && stem.get(1..2).is_some_and(|next| next.starts_with(|c: char| c.is_ascii_digit()))
+    {
         if lower.starts_with('u') {
             role = Role::Down;
         }

@@ -36,7 +36,8 @@ pub(crate) async fn look(
     let mut needs = Vec::new();
     for statement in statements {
         for need in statement.shape.needs.iter().filter(|need| need.mode.stops_clients()) {
-            let oids = relations(session, statement, need).await.map_err(|e| broke("looking for the tables", &e))?;
+            let oids =
+                relations(session, statement, need).await.map_err(|e| broke("looking for the tables", &e))?;
             needs.extend(oids.into_iter().map(|oid| (oid, need)));
         }
     }
@@ -75,9 +76,14 @@ pub(crate) async fn look(
 }
 
 /// The tables behind a need: the table itself, an index's table, and the other end of foreign keys that a drop touches.
-async fn relations(session: &mut PgConnection, statement: &Statement, need: &Need) -> Result<Vec<i64>, sqlx::Error> {
+async fn relations(
+    session: &mut PgConnection,
+    statement: &Statement,
+    need: &Need,
+) -> Result<Vec<i64>, sqlx::Error> {
     let drops = matches!(statement.shape.kind, Kind::DropRelation { .. })
-        || matches!(statement.shape.kind, Kind::AlterTable { .. }) && statement.text.to_ascii_lowercase().contains("drop");
+        || matches!(statement.shape.kind, Kind::AlterTable { .. })
+            && statement.text.to_ascii_lowercase().contains("drop");
     let rows = sqlx::query(
         "SELECT DISTINCT o.oid::bigint FROM to_regclass($1) AS r (oid) CROSS JOIN LATERAL (
            SELECT r.oid::oid UNION ALL

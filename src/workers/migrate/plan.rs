@@ -20,7 +20,11 @@ pub(crate) enum Part {
 pub(crate) enum Act<'a> {
     Check(Part, &'a [Statement]),
     /// The statement, its place from 1, and whether it is the last of its file.
-    Run { statement: &'a Statement, place: u32, last: bool },
+    Run {
+        statement: &'a Statement,
+        place: u32,
+        last: bool,
+    },
 }
 
 /// A step with what an earlier attempt left of it.
@@ -56,7 +60,8 @@ impl<'a> Plan<'a> {
         known(set, book, to)?;
         let mut plan = Self::default();
         let newest = book.entries.keys().next_back().copied().unwrap_or(0);
-        for migration in set.migrations.iter().filter(|migration| to.is_none_or(|to| migration.number <= to)) {
+        for migration in set.migrations.iter().filter(|migration| to.is_none_or(|to| migration.number <= to))
+        {
             let entry = book.entries.get(&migration.number);
             if entry.is_none() && migration.number < newest {
                 return Err(refused(
@@ -106,7 +111,14 @@ impl<'a> Plan<'a> {
         Ok(plan)
     }
 
-    fn check(&mut self, migration: &'a Migration, direction: Direction, script: &'a Script, part: Part, book: &Book) {
+    fn check(
+        &mut self,
+        migration: &'a Migration,
+        direction: Direction,
+        script: &'a Script,
+        part: Part,
+        book: &Book,
+    ) {
         let statements = match part {
             Part::Before => &migration.checks.before,
             Part::After => &migration.checks.after,
@@ -191,15 +203,19 @@ fn known(set: &MigrationSet, book: &Book, to: Option<u64>) -> Result<(), Failure
     for entry in book.entries.values() {
         if set.get(entry.number).is_none() {
             return Err(refused(
-                format!("number {} ({}) is in the database, but has no file in {}", entry.number, entry.name, set.origin),
+                format!(
+                    "number {} ({}) is in the database, but has no file in {}",
+                    entry.number, entry.name, set.origin
+                ),
                 "bring the file back, or use the directory that it was applied from",
             ));
         }
     }
     match to {
-        Some(to) if to != 0 && set.get(to).is_none() => {
-            Err(refused(format!("there is no migration of number {to} in {}", set.origin), "see migrate status for the numbers"))
-        }
+        Some(to) if to != 0 && set.get(to).is_none() => Err(refused(
+            format!("there is no migration of number {to} in {}", set.origin),
+            "see migrate status for the numbers",
+        )),
         _ => Ok(()),
     }
 }
@@ -209,7 +225,8 @@ fn unchanged(migration: &Migration, entry: &Entry, book: &Book) -> Result<(), Fa
     if *migration.up.checksum == *entry.checksum {
         return Ok(());
     }
-    let traces = book.traces.range((migration.number, Direction::Up, 1)..=(migration.number, Direction::Up, u32::MAX));
+    let traces =
+        book.traces.range((migration.number, Direction::Up, 1)..=(migration.number, Direction::Up, u32::MAX));
     if entry.state == State::Applying {
         let changed = traces.filter(|(_, trace)| trace.ended_at.is_some()).find(|((.., place), trace)| {
             let now = migration.up.statements.get(*place as usize - 1);

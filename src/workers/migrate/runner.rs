@@ -66,7 +66,8 @@ impl Runner {
             return Err(Failure {
                 what: format!("{}: the lock was taken on another session than the one that asks", db.place()),
                 state: "nothing was run".into(),
-                next: "there is a pooler between: use the direct address or the session pooler, on port 5432".into(),
+                next: "there is a pooler between: use the direct address or the session pooler, on port 5432"
+                    .into(),
             });
         }
         Ok(Self { session, pid })

@@ -34,9 +34,15 @@ pub(crate) async fn sample(db: &Database, pid: i32, now: &Now, watcher: &dyn Wat
     }
 }
 
-async fn look(session: &mut PgConnection, pid: i32, began: &mut Option<String>, now: &Now) -> Result<(), sqlx::Error> {
+async fn look(
+    session: &mut PgConnection,
+    pid: i32,
+    began: &mut Option<String>,
+    now: &Now,
+) -> Result<(), sqlx::Error> {
     if began.is_none() {
-        *began = Some(sqlx::query_scalar("SELECT pg_current_wal_lsn()::text").fetch_one(&mut *session).await?);
+        *began =
+            Some(sqlx::query_scalar("SELECT pg_current_wal_lsn()::text").fetch_one(&mut *session).await?);
     }
     let row = sqlx::query(
         "SELECT (pg_current_wal_lsn() - $2::pg_lsn)::bigint,
@@ -55,7 +61,8 @@ async fn look(session: &mut PgConnection, pid: i32, began: &mut Option<String>, 
     let wal: Option<i64> = row.try_get(0)?;
     let queue: i32 = row.try_get(1)?;
     let phase: Option<String> = row.try_get(2)?;
-    let counts = (3..=9).map(|column| row.try_get::<Option<i64>, _>(column)).collect::<Result<Vec<_>, _>>()?;
+    let counts =
+        (3..=9).map(|column| row.try_get::<Option<i64>, _>(column)).collect::<Result<Vec<_>, _>>()?;
     now.change(|moment| {
         moment.live.wal = wal.and_then(|bytes| u64::try_from(bytes).ok());
         moment.live.queue = u32::try_from(queue).unwrap_or(0);

@@ -38,7 +38,10 @@ pub(crate) fn both_directions(file: &str, text: &str) -> Result<Option<Vec<Secti
         };
         if let Some(role) = role {
             if sections.iter().any(|section| section.role == role) {
-                return Err(refused(format!("{file}:{line}: a second section of the same direction"), "merge the two"));
+                return Err(refused(
+                    format!("{file}:{line}: a second section of the same direction"),
+                    "merge the two",
+                ));
             }
             let unit = said.contains("transaction:false").then_some(Unit::Statement);
             sections.push(Section { role, unit, first_line: line + 1, text: String::new() });

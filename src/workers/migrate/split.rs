@@ -55,11 +55,8 @@ pub fn checksum(text: &str) -> Arc<str> {
 
 /// The statements of `text`, which begins at line `first_line` of `file`.
 pub fn split(file: &str, text: &str, first_line: u32) -> Result<Vec<Statement>, Failure> {
-    let refused = |what: String, next: &str| Failure {
-        what,
-        state: "nothing was run".into(),
-        next: next.into(),
-    };
+    let refused =
+        |what: String, next: &str| Failure { what, state: "nothing was run".into(), next: next.into() };
     if let Some(at) = text.find('\0') {
         return Err(refused(
             format!("{file}:{}: a NUL byte; this is not a text file of SQL", line_of(text, at, first_line)),

@@ -33,7 +33,10 @@ fn each_form_asks_for_the_lock_of_the_manual() {
     use LockMode::*;
     let contacts = |mode| vec![("public.contacts".to_owned(), mode)];
     assert_eq!(needs("ALTER TABLE public.contacts ADD COLUMN a int"), contacts(AccessExclusive));
-    assert_eq!(needs("ALTER TABLE ONLY public.contacts VALIDATE CONSTRAINT c"), contacts(ShareUpdateExclusive));
+    assert_eq!(
+        needs("ALTER TABLE ONLY public.contacts VALIDATE CONSTRAINT c"),
+        contacts(ShareUpdateExclusive)
+    );
     assert_eq!(needs("CREATE INDEX i ON public.contacts (a)"), contacts(Share));
     assert_eq!(needs("CREATE INDEX CONCURRENTLY i ON public.contacts (a)"), contacts(ShareUpdateExclusive));
     assert_eq!(
@@ -59,7 +62,9 @@ fn each_form_asks_for_the_lock_of_the_manual() {
 
 #[test]
 fn an_index_is_read_with_its_clauses() {
-    let index = one("CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS \"I x\" ON ONLY contacts USING gin (a) WHERE a IS NOT NULL");
+    let index = one(
+        "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS \"I x\" ON ONLY contacts USING gin (a) WHERE a IS NOT NULL",
+    );
     assert_eq!(index.shape.transaction, Transaction::Never);
     assert_eq!(
         index.shape.kind,
@@ -74,19 +79,28 @@ fn an_index_is_read_with_its_clauses() {
 
 #[test]
 fn added_columns_keep_their_definition() {
-    let alter = one("ALTER TABLE a\n  ADD COLUMN IF NOT EXISTS pulse_tags text[] DEFAULT '{}',\n  ADD note text,\n DROP CONSTRAINT IF EXISTS k");
+    let alter = one(
+        "ALTER TABLE a\n  ADD COLUMN IF NOT EXISTS pulse_tags text[] DEFAULT '{}',\n  ADD note text,\n DROP CONSTRAINT IF EXISTS k",
+    );
     let Kind::AlterTable { additions, .. } = alter.shape.kind else { panic!("{:?}", alter.shape.kind) };
     let read: Vec<_> = additions.iter().map(|add| (&*add.column, &*add.definition, add.exists)).collect();
     assert_eq!(
         read,
-        [("pulse_tags", "pulse_tags text[] DEFAULT '{}'", Clause::Lenient), ("note", "note text", Clause::Strict)]
+        [
+            ("pulse_tags", "pulse_tags text[] DEFAULT '{}'", Clause::Lenient),
+            ("note", "note text", Clause::Strict)
+        ]
     );
 }
 
 #[test]
 fn what_must_not_run_is_refused_with_its_line() {
     let of = |sql: &str| split("f.sql", sql, 1).expect_err("refused").what;
-    assert!(of("SELECT 1;\ncreate tabl oops;").starts_with("f.sql:2: syntax error"), "{}", of("SELECT 1;\ncreate tabl oops;"));
+    assert!(
+        of("SELECT 1;\ncreate tabl oops;").starts_with("f.sql:2: syntax error"),
+        "{}",
+        of("SELECT 1;\ncreate tabl oops;")
+    );
     assert_eq!(of("SELECT 1;\n\\i other.sql\n"), "f.sql:2: \\i is a command of psql, which is not run here");
     assert_eq!(of("BEGIN;\nSELECT 1;\nCOMMIT;"), "f.sql:1: BEGIN inside a migration");
     assert!(of("SELECT 1;\0").contains("NUL"));

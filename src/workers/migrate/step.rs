@@ -60,7 +60,9 @@ impl Crew<'_> {
         loop {
             match look(&mut self.runner.session, &statements, until, self.now, self.watcher).await {
                 Ok(Looked::Free) => {}
-                Ok(Looked::GivenUp) => return Err(Halt::GivenUp { at: 0, because: "given up while it waited".into() }),
+                Ok(Looked::GivenUp) => {
+                    return Err(Halt::GivenUp { at: 0, because: "given up while it waited".into() });
+                }
                 Err(failure) => return Err(Halt::Failed { at: 0, failure }),
             }
             tries += 1;
@@ -86,7 +88,10 @@ impl Crew<'_> {
                     self.now.doing(&format!("try {tries} got no lock; asking again soon"));
                     self.watcher.moment(self.now.moment());
                     if self.watcher.edge().await == super::watch::Edge::GiveUp {
-                        return Err(Halt::GivenUp { at, because: format!("given up after {tries} tries for the lock") });
+                        return Err(Halt::GivenUp {
+                            at,
+                            because: format!("given up after {tries} tries for the lock"),
+                        });
                     }
                     tokio::time::sleep(pause(tries)).await;
                 }
@@ -96,7 +101,12 @@ impl Crew<'_> {
     }
 
     /// All in one transaction, the bookkeeping too.
-    async fn together(&mut self, first: usize, tasks: &[Task<'_>], at: &mut usize) -> Result<Vec<StepOutcome>, Stop> {
+    async fn together(
+        &mut self,
+        first: usize,
+        tasks: &[Task<'_>],
+        at: &mut usize,
+    ) -> Result<Vec<StepOutcome>, Stop> {
         let patience = if tasks.iter().filter_map(statement).any(|one| {
             one.shape.needs.iter().any(|need| need.mode.stops_clients()) || one.shape.kind == Kind::Block
         }) {
@@ -104,7 +114,11 @@ impl Crew<'_> {
         } else {
             HARMLESS_WAIT
         };
-        run(&mut self.runner.session, &format!("BEGIN; SET LOCAL lock_timeout = {}", patience.as_millis().max(1))).await?;
+        run(
+            &mut self.runner.session,
+            &format!("BEGIN; SET LOCAL lock_timeout = {}", patience.as_millis().max(1)),
+        )
+        .await?;
         let mut outcomes = Vec::new();
         for (index, task) in tasks.iter().enumerate() {
             *at = index;
@@ -133,7 +147,9 @@ impl Crew<'_> {
 
     /// Outside of any transaction; written down before and after.
     async fn alone(&mut self, task: &Task<'_>) -> Result<StepOutcome, Stop> {
-        let Act::Run { statement, place: step, last } = task.act else { return Err(Stop::Shape("no statement".into())) };
+        let Act::Run { statement, place: step, last } = task.act else {
+            return Err(Stop::Shape("no statement".into()));
+        };
         let key = step_key(task, statement, step);
         book::step_began(&mut self.runner.session, &key).await?;
         run(&mut self.runner.session, "BEGIN").await?;
@@ -155,7 +171,10 @@ impl Crew<'_> {
             Found::Free => StepOutcome::Done { note: Some(self.execute(statement).await?) },
         };
         if !holds(&mut self.runner.session, statement).await? {
-            return Err(Stop::Shape(format!("{} raised no error, but the catalogue does not show it", statement.title)));
+            return Err(Stop::Shape(format!(
+                "{} raised no error, but the catalogue does not show it",
+                statement.title
+            )));
         }
         run(&mut self.runner.session, "BEGIN").await?;
         self.record(task, statement, step, last, &outcome).await?;
@@ -183,7 +202,11 @@ impl Crew<'_> {
             Err(error) => Err(error.into()),
             Ok(rows) => {
                 let took = began.elapsed().as_secs_f64() * 1000.0;
-                let rows = if matches!(statement.shape.kind, Kind::Write { .. }) { format!("{rows} rows, ") } else { String::new() };
+                let rows = if matches!(statement.shape.kind, Kind::Write { .. }) {
+                    format!("{rows} rows, ")
+                } else {
+                    String::new()
+                };
                 Ok(format!("{rows}{took:.0} ms"))
             }
         }
@@ -236,11 +259,14 @@ impl Crew<'_> {
             state = format!("{state}; {left}");
         }
         let failure = match stop {
-            Stop::Cancelled => return Halt::GivenUp { at, because: format!("cancelled in mid-statement; {state}") },
+            Stop::Cancelled => {
+                return Halt::GivenUp { at, because: format!("cancelled in mid-statement; {state}") };
+            }
             Stop::Shape(what) => Failure {
                 what: format!("{file}:{}: {what}", statement.line),
                 state,
-                next: "find out whose it is; rename or remove it, or correct the migration, then run again".into(),
+                next: "find out whose it is; rename or remove it, or correct the migration, then run again"
+                    .into(),
             },
             Stop::Sql(error) => {
                 Failure { what: say_at(&error, file, statement), state, next: next(&error).into() }
@@ -263,13 +289,19 @@ impl Crew<'_> {
         run(session, "SET lock_timeout = 0").await.ok()?;
         match dropped {
             Ok(_) => Some(format!("the invalid {index} that it left was dropped")),
-            Err(error) => Some(broke(&format!("the invalid {index} that it left stays until the next run drops it"), &error).what),
+            Err(error) => Some(
+                broke(&format!("the invalid {index} that it left stays until the next run drops it"), &error)
+                    .what,
+            ),
         }
     }
 }
 
 /// Whether an interrupted attempt got its effect; only for what the catalogue can show.
-async fn already(session: &mut sqlx::postgres::PgConnection, statement: &Statement) -> Result<bool, sqlx::Error> {
+async fn already(
+    session: &mut sqlx::postgres::PgConnection,
+    statement: &Statement,
+) -> Result<bool, sqlx::Error> {
     match statement.shape.kind {
         Kind::CreateIndex { .. } | Kind::DropIndex { .. } => holds(session, statement).await,
         _ => Ok(false),
@@ -302,6 +334,8 @@ fn remark(outcome: &mut StepOutcome, more: &str) {
 /// Longer with each try, and never the same for two who wait for each other.
 fn pause(tries: u32) -> Duration {
     let most = 50_u64.saturating_mul(1 << tries.min(5)).min(1_000);
-    let nanos = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+    let nanos = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.subsec_nanos());
     Duration::from_millis(most / 2 + u64::from(nanos) % (most / 2 + 1))
 }

@@ -31,6 +31,43 @@ pub struct Standing {
     pub reversible: bool,
 }
 
+/// A statement as it would be run, with what it locks.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannedStep {
+    /// Its migration's number.
+    pub number: u64,
+    /// The file.
+    pub file: String,
+    /// The line.
+    pub line: u32,
+    /// What it does.
+    pub name: String,
+    /// Tables and the lock on each; what a DO block locks is not known before it runs.
+    pub locks: Vec<(String, super::classify::LockMode)>,
+    /// Whether it runs outside of any transaction.
+    pub alone: bool,
+    /// The statement.
+    pub sql: String,
+}
+
+/// Every statement of the ways there, by the files alone.
+pub fn steps(set: &MigrationSet) -> Vec<PlannedStep> {
+    let of = |migration: &super::files::Migration| {
+        let (number, file) = (migration.number, migration.up.file.to_string());
+        let step = move |statement: &super::split::Statement| PlannedStep {
+            number,
+            file: file.clone(),
+            line: statement.line,
+            name: statement.title.to_string(),
+            locks: statement.shape.needs.iter().map(|need| (need.relation.to_string(), need.mode)).collect(),
+            alone: statement.shape.transaction == super::classify::Transaction::Never,
+            sql: statement.text.to_string(),
+        };
+        migration.up.statements.iter().map(step).collect::<Vec<_>>()
+    };
+    set.migrations.iter().flat_map(of).collect()
+}
+
 /// How far each migration is.
 pub async fn status(db: &Database, set: &MigrationSet) -> Result<Vec<Standing>, Failure> {
     let mut session = db.session("status").await?;
@@ -81,7 +118,9 @@ pub async fn loss(db: &Database, set: &MigrationSet, to: Option<u64>) -> Result<
         for statement in &migration.up.statements {
             match &statement.shape.kind {
                 Kind::CreateTable { name, .. } if !name.starts_with("gonogo") => {
-                    let there = super::inspect::is_there(&mut session, name).await.map_err(|e| broke("counting", &e))?;
+                    let there = super::inspect::is_there(&mut session, name)
+                        .await
+                        .map_err(|e| broke("counting", &e))?;
                     if there {
                         let rows = count(&mut session, &format!("SELECT count(*) FROM {name}")).await?;
                         losses.push((format!("{} {name}", migration.label), rows));
@@ -100,12 +139,23 @@ pub async fn loss(db: &Database, set: &MigrationSet, to: Option<u64>) -> Result<
                  JOIN pg_attribute a ON a.attrelid = to_regclass($1) AND a.attname = (parse_ident(w.name))[1] AND NOT a.attisdropped
                  LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum",
             );
-            let present =
-                present.bind(table).bind(&columns).fetch_all(&mut session).await.map_err(|e| broke("counting", &e))?;
+            let present = present
+                .bind(table)
+                .bind(&columns)
+                .fetch_all(&mut session)
+                .await
+                .map_err(|e| broke("counting", &e))?;
             let differ: Vec<String> = present.iter().filter_map(|row| row.try_get(0).ok()).collect();
             if !differ.is_empty() {
-                let rows = count(&mut session, &format!("SELECT count(*) FROM {table} WHERE {}", differ.join(" OR "))).await?;
-                losses.push((format!("{} values in {} new columns of {table}", migration.label, differ.len()), rows));
+                let rows = count(
+                    &mut session,
+                    &format!("SELECT count(*) FROM {table} WHERE {}", differ.join(" OR ")),
+                )
+                .await?;
+                losses.push((
+                    format!("{} values in {} new columns of {table}", migration.label, differ.len()),
+                    rows,
+                ));
             }
         }
     }
@@ -113,7 +163,9 @@ pub async fn loss(db: &Database, set: &MigrationSet, to: Option<u64>) -> Result<
 }
 
 async fn count(session: &mut sqlx::postgres::PgConnection, sql: &str) -> Result<u64, Failure> {
-    let rows: i64 =
-        sqlx::query_scalar(sqlx::AssertSqlSafe(sql)).fetch_one(session).await.map_err(|e| broke("counting the rows", &e))?;
+    let rows: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+        .fetch_one(session)
+        .await
+        .map_err(|e| broke("counting the rows", &e))?;
     Ok(u64::try_from(rows).unwrap_or(0))
 }
