@@ -12,7 +12,14 @@
 #[cfg(test)]
 extern crate self as gonogo; // the fixture is shared with benches and examples, which call the crate by its name
 
+pub mod cli;
 pub mod clock;
+pub mod cockpit;
 pub mod plan;
+pub mod rehearsal;
 pub mod run;
+pub mod secrets;
+pub mod services;
+pub mod store;
 pub mod tui;
+pub mod workers;

@@ -3,10 +3,15 @@
 //! Everything here is a value: read once, carried whole by the journal's first event, and never changed by a run. Nothing
 //! that acts, draws, stores or waits may enter (a test holds that line).
 
+pub mod bundled;
 pub mod checklist;
+pub mod config;
 pub mod ladder;
+pub mod load;
 pub mod metric;
+pub mod problem;
 pub mod role;
+pub mod schedule;
 
 use chrono::NaiveDate;
 use chrono_tz::Tz;
@@ -15,8 +20,10 @@ use serde::{Deserialize, Serialize};
 pub use checklist::{
     Action, Block, Check, Checklist, Gate, GateId, Item, ItemId, ItemKind, Phase, PhaseId, PhaseKind, Section,
 };
+pub use config::Config;
 pub use ladder::{Rung, RungKind, Stage};
 pub use metric::{Better, Metric, MetricId, Severity, Unit};
+pub use problem::Problem;
 pub use role::Role;
 
 /// One deployment's plan.

@@ -158,8 +158,6 @@ pub struct Presence {
     pub name: Arc<str>,
     /// In which role.
     pub role: Role,
-    /// When it was last heard of, in wall time.
-    pub seen: DateTime<Utc>,
 }
 
 /// The right to run a worker.
@@ -167,8 +165,6 @@ pub struct Presence {
 pub struct Lease {
     /// The cockpit that has it.
     pub cockpit: Arc<str>,
-    /// Until when, in wall time.
-    pub until: DateTime<Utc>,
 }
 
 impl Live {

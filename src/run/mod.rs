@@ -22,3 +22,6 @@ pub use event::{Actor, Event, Mode, Record};
 pub use job::{Failure, Job, JobId, JobKind, JobStatus, Outcome, Step, StepOutcome, StepPlan, WorkerId};
 pub use live::{Live, Progress, Sample};
 pub use state::State;
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,5 +1,18 @@
 //! The checklist as it was understood. The reader that makes it out of Markdown is `checklist::read`.
 
+mod answers;
+mod attributes;
+mod gates;
+mod meaning;
+mod outline;
+mod phases;
+pub mod read;
+mod section;
+mod slug;
+#[cfg(test)]
+mod tests;
+pub(crate) mod times;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

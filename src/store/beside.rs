@@ -1,0 +1,326 @@
+//! What stands beside the journal: progress, samples, leases, presence, and how a rehearsal's clock runs. In a file of its
+//! own that is not synced: losing it loses no fact, and writing it never waits for the disk.
+//!
+//! Leases and presence are in wall time: they are about processes, not about the run.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex as Held, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::sqlite::SqliteSynchronous;
+use sqlx::{Connection, Row, SqliteConnection};
+use tokio::sync::{Mutex, watch};
+
+use super::{StoreError, connect};
+use crate::clock::{Clock, Pace};
+use crate::plan::MetricId;
+use crate::run::live::{Lease, Presence};
+use crate::run::{JobId, Live, Progress, Sample, WorkerId};
+
+/// How long a lease holds without being renewed.
+pub const LEASE: Duration = Duration::from_secs(5);
+/// After how long without a word a cockpit counts as gone.
+const GONE: TimeDelta = TimeDelta::seconds(10);
+/// How many samples wait to be written before the oldest go; one each second for a minute and each gauge of a large plan.
+const WAITING: usize = 1_024;
+
+const SCHEMA: &str = "
+    create table if not exists progress (job integer primary key, body text not null) strict;
+    create table if not exists sample (metric text not null, at integer not null, body text not null,
+        primary key (metric, at)) strict, without rowid;
+    create table if not exists presence (cockpit text primary key, seen integer not null, body text not null) strict;
+    create table if not exists lease (worker text primary key, cockpit text not null, until integer not null) strict;
+    create table if not exists pace (one integer primary key check (one = 1), body text not null) strict;
+";
+
+/// The file beside the journal.
+#[derive(Debug)]
+pub struct Beside {
+    path: PathBuf,
+    wall: Clock,
+    connection: Mutex<SqliteConnection>,
+    live: watch::Sender<Arc<Live>>,
+    waiting: Held<Waiting>,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    progress: BTreeMap<JobId, Arc<Progress>>,
+    samples: VecDeque<Sample>,
+}
+
+impl Beside {
+    /// Opens the file that belongs to the journal at `journal`. Not being synced, it may be broken after a power cut: then
+    /// it is set aside and begun anew, for no fact is in it.
+    pub async fn open(journal: &Path) -> Result<Self, StoreError> {
+        let path = path_of(journal);
+        let connection = match ready(&path).await {
+            Err(StoreError::Damaged { .. } | StoreError::Foreign { .. }) => {
+                set_aside(&path)?;
+                ready(&path).await?
+            }
+            opened => opened?,
+        };
+        Ok(Self {
+            path,
+            wall: Clock::wall(),
+            connection: Mutex::new(connection),
+            live: watch::Sender::default(),
+            waiting: Held::default(),
+        })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is known, and its changes.
+    pub fn live(&self) -> watch::Receiver<Arc<Live>> {
+        self.live.subscribe()
+    }
+
+    pub(super) fn progress(&self, progress: Progress) {
+        let progress = Arc::new(progress);
+        self.live.send_modify(|live| {
+            Arc::make_mut(live).progress.insert(progress.job, Arc::clone(&progress));
+        });
+        self.waiting().progress.insert(progress.job, progress);
+    }
+
+    pub(super) fn sample(&self, sample: Sample) {
+        self.live.send_modify(|live| Arc::make_mut(live).push(sample.clone()));
+        let mut waiting = self.waiting();
+        if waiting.samples.len() == WAITING {
+            waiting.samples.pop_front();
+        }
+        waiting.samples.push_back(sample);
+    }
+
+    fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether something waits to be written.
+    pub(super) fn has_news(&self) -> bool {
+        let waiting = self.waiting();
+        !waiting.progress.is_empty() || !waiting.samples.is_empty()
+    }
+
+    /// Writes what waits, for the other processes.
+    pub(super) async fn flush(&self) -> Result<(), StoreError> {
+        let news = std::mem::take(&mut *self.waiting());
+        let mut connection = self.connection.lock().await;
+        let mut transaction =
+            connection.begin_with("BEGIN IMMEDIATE").await.map_err(|error| self.failed(error))?;
+        for progress in news.progress.values() {
+            sqlx::query("insert or replace into progress (job, body) values (?1, ?2)")
+                .bind(progress.job.0.cast_signed())
+                .bind(sqlx::types::Json(&**progress))
+                .execute(&mut *transaction)
+                .await
+                .map_err(|error| self.failed(error))?;
+        }
+        for sample in &news.samples {
+            sqlx::query("insert or ignore into sample (metric, at, body) values (?1, ?2, ?3)")
+                .bind(&*sample.metric.0)
+                .bind(sample.at.timestamp_micros())
+                .bind(sqlx::types::Json(sample))
+                .execute(&mut *transaction)
+                .await
+                .map_err(|error| self.failed(error))?;
+        }
+        transaction.commit().await.map_err(|error| self.failed(error))
+    }
+
+    /// Takes in what other processes wrote.
+    pub(super) async fn refresh(&self) -> Result<(), StoreError> {
+        let mut connection = self.connection.lock().await;
+        let newest: BTreeMap<MetricId, DateTime<Utc>> = {
+            let live = self.live.borrow();
+            live.series.iter().filter_map(|(id, series)| Some((id.clone(), series.back()?.at))).collect()
+        };
+        let mut samples: Vec<Sample> = Vec::new();
+        let metrics: Vec<String> = sqlx::query_scalar("select distinct metric from sample")
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(|error| self.failed(error))?;
+        for metric in metrics {
+            let after =
+                newest.get(&MetricId::from(metric.as_str())).map_or(i64::MIN, DateTime::timestamp_micros);
+            let rows: Vec<String> = sqlx::query_scalar(
+                "select body from (select at, body from sample where metric = ?1 and at > ?2
+                 order by at desc limit ?3) order by at",
+            )
+            .bind(&metric)
+            .bind(after)
+            .bind(i64::try_from(crate::run::live::KEPT).unwrap_or(i64::MAX))
+            .fetch_all(&mut *connection)
+            .await
+            .map_err(|error| self.failed(error))?;
+            samples.extend(rows.iter().filter_map(|body| serde_json::from_str(body).ok()));
+        }
+        let progress: Vec<String> =
+            sqlx::query_scalar("select body from progress order by job desc limit 32")
+                .fetch_all(&mut *connection)
+                .await
+                .map_err(|error| self.failed(error))?;
+        let present = self.read_presence(&mut connection).await?;
+        let leases = self.read_leases(&mut connection).await?;
+        self.live.send_if_modified(|live| {
+            let mut next = Live::clone(live);
+            for body in &progress {
+                if let Ok(read) = serde_json::from_str::<Progress>(body)
+                    && next.progress.get(&read.job).is_none_or(|known| known.at < read.at)
+                {
+                    next.progress.insert(read.job, Arc::new(read));
+                }
+            }
+            for sample in samples {
+                next.push(sample);
+            }
+            next.present = present;
+            next.leases = leases;
+            let changed = next != **live;
+            if changed {
+                *live = Arc::new(next);
+            }
+            changed
+        });
+        Ok(())
+    }
+
+    async fn read_presence(&self, connection: &mut SqliteConnection) -> Result<Vec<Presence>, StoreError> {
+        let since = (self.wall.now() - GONE).timestamp_micros();
+        let rows: Vec<String> =
+            sqlx::query_scalar("select body from presence where seen > ?1 order by cockpit")
+                .bind(since)
+                .fetch_all(connection)
+                .await
+                .map_err(|error| self.failed(error))?;
+        Ok(rows.iter().filter_map(|body| serde_json::from_str::<Presence>(body).ok()).collect())
+    }
+
+    async fn read_leases(
+        &self,
+        connection: &mut SqliteConnection,
+    ) -> Result<BTreeMap<WorkerId, Lease>, StoreError> {
+        let now = self.wall.now();
+        let rows = sqlx::query("select worker, cockpit, until from lease where until > ?1")
+            .bind(now.timestamp_micros())
+            .fetch_all(connection)
+            .await
+            .map_err(|error| self.failed(error))?;
+        let mut leases = BTreeMap::new();
+        for row in rows {
+            let worker: &str = row.try_get(0).map_err(|error| self.failed(error))?;
+            let cockpit: &str = row.try_get(1).map_err(|error| self.failed(error))?;
+            if let Some(worker) = WorkerId::ALL.into_iter().find(|known| known.word() == worker) {
+                leases.insert(worker, Lease { cockpit: cockpit.into() });
+            }
+        }
+        Ok(leases)
+    }
+
+    /// Takes or renews the lease on a worker. Returns whether `cockpit` has it now.
+    pub async fn lease(&self, worker: WorkerId, cockpit: &str) -> Result<bool, StoreError> {
+        let now = self.wall.now();
+        let until = now + TimeDelta::from_std(LEASE).unwrap_or_default();
+        let done = sqlx::query(
+            "insert into lease (worker, cockpit, until) values (?1, ?2, ?3)
+             on conflict (worker) do update set cockpit = ?2, until = ?3
+             where lease.cockpit = ?2 or lease.until < ?4",
+        )
+        .bind(worker.word())
+        .bind(cockpit)
+        .bind(until.timestamp_micros())
+        .bind(now.timestamp_micros())
+        .execute(&mut *self.connection.lock().await)
+        .await
+        .map_err(|error| self.failed(error))?;
+        Ok(done.rows_affected() == 1)
+    }
+
+    /// Gives every lease of a cockpit back, and says that it left.
+    pub async fn leave(&self, cockpit: &str) -> Result<(), StoreError> {
+        let mut connection = self.connection.lock().await;
+        for sql in ["delete from lease where cockpit = ?1", "delete from presence where cockpit = ?1"] {
+            sqlx::query(sql)
+                .bind(cockpit)
+                .execute(&mut *connection)
+                .await
+                .map_err(|error| self.failed(error))?;
+        }
+        Ok(())
+    }
+
+    /// Says that a cockpit is here.
+    pub async fn present(&self, presence: &Presence) -> Result<(), StoreError> {
+        sqlx::query("insert or replace into presence (cockpit, seen, body) values (?1, ?2, ?3)")
+            .bind(&*presence.cockpit)
+            .bind(self.wall.now().timestamp_micros())
+            .bind(sqlx::types::Json(presence))
+            .execute(&mut *self.connection.lock().await)
+            .await
+            .map_err(|error| self.failed(error))?;
+        Ok(())
+    }
+
+    /// How the rehearsal's clock runs, if this is one.
+    pub async fn pace(&self) -> Result<Option<Pace>, StoreError> {
+        let body: Option<String> = sqlx::query_scalar("select body from pace")
+            .fetch_optional(&mut *self.connection.lock().await)
+            .await
+            .map_err(|error| self.failed(error))?;
+        Ok(body.and_then(|body| serde_json::from_str(&body).ok()))
+    }
+
+    pub(super) async fn set_pace(&self, pace: Pace) -> Result<(), StoreError> {
+        sqlx::query("insert or replace into pace (one, body) values (1, ?1)")
+            .bind(sqlx::types::Json(pace))
+            .execute(&mut *self.connection.lock().await)
+            .await
+            .map_err(|error| self.failed(error))?;
+        Ok(())
+    }
+
+    fn failed(&self, error: sqlx::Error) -> StoreError {
+        StoreError::from_sqlx(&self.path, error)
+    }
+}
+
+/// How the clock of the rehearsal at that journal runs; none where it is the day itself, or nothing is there yet.
+pub async fn pace_at(journal: &Path) -> Result<Option<Pace>, StoreError> {
+    if !path_of(journal).exists() {
+        return Ok(None);
+    }
+    Beside::open(journal).await?.pace().await
+}
+
+async fn ready(path: &Path) -> Result<SqliteConnection, StoreError> {
+    let mut connection = connect(path, SqliteSynchronous::Off).await?;
+    let failed = |error| StoreError::from_sqlx(path, error);
+    sqlx::raw_sql(SCHEMA).execute(&mut connection).await.map_err(failed)?;
+    Ok(connection)
+}
+
+fn set_aside(path: &Path) -> Result<(), StoreError> {
+    let aside = path.with_extension(format!("broken-{}", Clock::wall().now().timestamp_micros()));
+    std::fs::rename(path, &aside).map_err(|_| StoreError::ReadOnly { path: path.to_owned() })?;
+    for log in ["-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(log);
+        // A log of the broken file would be taken for one of the new file.
+        drop(std::fs::remove_file(name));
+    }
+    tracing::warn!(file = %path.display(), aside = %aside.display(), "progress and samples could not be read; set aside");
+    Ok(())
+}
+
+/// `run.sqlite` has `run.live.sqlite` beside it.
+pub fn path_of(journal: &Path) -> PathBuf {
+    let stem = journal.file_stem().unwrap_or_default().to_string_lossy();
+    journal.with_file_name(format!("{stem}.live.sqlite"))
+}
