@@ -6,6 +6,7 @@
 )]
 
 mod announce;
+mod compose;
 mod deploy;
 mod rig;
 mod rollback;

@@ -27,20 +27,20 @@ use secrecy::SecretString;
 
 const CHECKLIST: &str = "# Contacts Redesign\n\n## Phase 1: Go live (10:00, 30 min)\n\n- [ ] deploy it\n";
 
-pub struct Rig {
-    pub world: Arc<World>,
-    pub standins: Standins,
-    pub store: Store,
-    pub clock: Clock,
-    pub kit: Kit,
-    pub lead: Actor,
-    pub downs: Arc<Drops>,
+pub(crate) struct Rig {
+    pub(crate) world: Arc<World>,
+    pub(crate) standins: Standins,
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) kit: Kit,
+    pub(crate) lead: Actor,
+    pub(crate) downs: Arc<Drops>,
     _dir: tempfile::TempDir,
 }
 
 /// A database's way back that keeps what it was asked for in a table of its own.
 #[derive(Debug)]
-pub struct Drops {
+pub(crate) struct Drops {
     book: tokio::sync::Mutex<sqlx::SqliteConnection>,
 }
 
@@ -60,7 +60,7 @@ impl Drops {
         sqlx::query("INSERT INTO asked VALUES (?)").bind(what).execute(&mut *book).await.unwrap();
     }
 
-    pub async fn asked(&self) -> Vec<String> {
+    pub(crate) async fn asked(&self) -> Vec<String> {
         let mut book = self.book.lock().await;
         sqlx::query_scalar("SELECT what FROM asked ORDER BY rowid").fetch_all(&mut *book).await.unwrap()
     }
@@ -153,12 +153,17 @@ impl Gauge {
 }
 
 impl Rig {
-    pub async fn new() -> Self {
+    pub(crate) async fn new() -> Self {
         Self::with(Mode::Rehearsal, "").await
     }
 
     /// `more` is further TOML.
-    pub async fn with(mode: Mode, more: &str) -> Self {
+    pub(crate) async fn with(mode: Mode, more: &str) -> Self {
+        Self::of(mode, |standins| toml(standins, more)).await
+    }
+
+    /// A rig with a configuration of its own.
+    pub(crate) async fn of(mode: Mode, toml: impl FnOnce(&Standins) -> String) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // Ten in the morning of a Wednesday, in New York.
         let start = "2026-10-07T14:00:00Z".parse::<DateTime<Utc>>().unwrap();
@@ -166,7 +171,7 @@ impl Rig {
         let world = World::in_memory(clock.clone(), Scenario::shipped("smooth").unwrap(), 7, 300);
         let world = Arc::new(world);
         let standins = Standins::start(Arc::clone(&world)).await.unwrap();
-        let config = Config::parse(&toml(&standins, more), "gonogo.toml").unwrap();
+        let config = Config::parse(&toml(&standins), "gonogo.toml").unwrap();
         let plan: Plan = config.plan(checklist::read::read(CHECKLIST, "checklist.md").unwrap());
         let kit = Kit::new(config, dir.path(), secrets(&world, &standins), clock.clone());
         let store = Store::open(&dir.path().join("journal.sqlite"), clock.clone()).await.unwrap();
@@ -176,7 +181,7 @@ impl Rig {
         Self { world, standins, store, clock, kit, lead, downs, _dir: dir }
     }
 
-    pub fn crew(&self, cockpit: &str) -> Crew {
+    pub(crate) fn crew(&self, cockpit: &str) -> Crew {
         let kit = || self.kit.clone();
         let downs: Arc<dyn Downs> = Arc::<Drops>::clone(&self.downs);
         Crew::start(
@@ -191,20 +196,20 @@ impl Rig {
         )
     }
 
-    pub fn gauge(&self) -> Crew {
+    pub(crate) fn gauge(&self) -> Crew {
         Crew::start(&self.store, &"gauge".into(), [Post::Standing(Arc::new(Gauge(self.kit.clone())))])
     }
 
-    pub async fn submit(&self, command: Command) {
+    pub(crate) async fn submit(&self, command: Command) {
         self.store.submit(&self.lead, command).await.unwrap();
     }
 
-    pub async fn request(&self, kind: JobKind) -> JobId {
+    pub(crate) async fn request(&self, kind: JobKind) -> JobId {
         self.submit(Command::Request(kind)).await;
         self.newest()
     }
 
-    pub async fn roll_back(&self, rung: u8, confirmed: Option<&str>) -> JobId {
+    pub(crate) async fn roll_back(&self, rung: u8, confirmed: Option<&str>) -> JobId {
         if matches!(self.store.now().guard, gonogo::run::state::Guard::Closed) {
             self.submit(Command::Arm).await;
         }
@@ -217,7 +222,7 @@ impl Rig {
     }
 
     /// Waits for the state to be so, at most a minute of wall time.
-    pub async fn until(&self, what: &str, mut is: impl FnMut(&State) -> bool) -> Arc<State> {
+    pub(crate) async fn until(&self, what: &str, mut is: impl FnMut(&State) -> bool) -> Arc<State> {
         let mut state = self.store.state();
         let waited = tokio::time::timeout(Duration::from_mins(1), state.wait_for(|state| is(state))).await;
         match waited {
@@ -227,7 +232,7 @@ impl Rig {
     }
 
     /// Waits for the world to be so, at most a minute of wall time.
-    pub async fn until_world(&self, what: &str, is: impl Fn(&WorldState) -> bool) {
+    pub(crate) async fn until_world(&self, what: &str, is: impl Fn(&WorldState) -> bool) {
         let deadline = Instant::now() + Duration::from_mins(1);
         while !self.world.read(|world| is(world)) {
             assert!(Instant::now() < deadline, "waited a minute for: {what}\n{:#?}", self.store.now().jobs);
@@ -235,13 +240,13 @@ impl Rig {
         }
     }
 
-    pub async fn ended(&self, job: JobId) -> Job {
+    pub(crate) async fn ended(&self, job: JobId) -> Job {
         let over = |state: &State| state.jobs.get(&job).is_some_and(Job::is_over);
         self.until("the end of the job", over).await.jobs[&job].clone()
     }
 
     /// The summary of a job that must succeed.
-    pub async fn succeeds(&self, job: JobId) -> String {
+    pub(crate) async fn succeeds(&self, job: JobId) -> String {
         match self.ended(job).await {
             Job {
                 status: gonogo::run::job::JobStatus::Ended { outcome: Outcome::Succeeded { summary, .. }, .. },
@@ -252,7 +257,7 @@ impl Rig {
     }
 
     /// The failure of a job that must fail.
-    pub async fn fails(&self, job: JobId) -> Failure {
+    pub(crate) async fn fails(&self, job: JobId) -> Failure {
         match self.ended(job).await.outcome() {
             Some(Outcome::Failed { failure }) => failure.clone(),
             other => panic!("it did not fail: {other:#?}"),
@@ -260,13 +265,13 @@ impl Rig {
     }
 
     /// What the application says of itself.
-    pub async fn version(&self) -> String {
+    pub(crate) async fn version(&self) -> String {
         let marker = self.kit.probe().unwrap().marker().await.unwrap();
         marker.value.version.unwrap()
     }
 
     /// Everybody has the feature, and it throws; ends when the alert fires.
-    pub async fn spike(&self) {
+    pub(crate) async fn spike(&self) {
         let share = self.request(JobKind::Rollout { share: 100 }).await;
         self.succeeds(share).await;
         let fault = gonogo::rehearsal::faults::Fault::ErrorSpike { rate: 0.12 };

@@ -41,29 +41,19 @@ async fn the_flag_off_brings_the_error_rate_back() {
 }
 
 #[tokio::test]
-async fn a_flag_that_does_not_help_is_taken_and_names_the_next_rung() {
+async fn a_gauge_that_falls_silent_is_not_well_and_the_next_rung_is_named() {
     let rig = Rig::new().await;
     let (_crew, _gauge) = (rig.crew("a"), rig.gauge());
     live(&rig).await;
     rig.spike().await;
-    // The errors are not of the feature: they stay when it is off.
-    rig.world.change(|world, now| {
-        for span in &mut world.faults {
-            span.until = Some(now);
-        }
-    });
+    rig.world.inject(Fault::SentrySilent, None);
     let job = rig.roll_back(1, None).await;
-    rig.until("the switch", |state| state.jobs[&job].steps.len() == 4).await;
-    rig.until_world("the flag off", |world| {
-        !world.flags.iter().find(|flag| flag.key == FLAG).unwrap().now().active
-    })
-    .await;
-    rig.clock.sleep(std::time::Duration::from_mins(2)).await;
-    rig.world.inject(Fault::ErrorSpike { rate: 0.3 }, None);
-    let ended = rig.ended(job).await;
-    let said = format!("{:?}", ended.outcome());
+    let failure = rig.fails(job).await;
+    assert!(failure.what.contains("it did not help"), "{failure}");
+    assert!(failure.next.starts_with("take rung 2"), "{failure}");
     let state = rig.store.now();
-    assert!(state.taken_back.contains(&1), "it is off, whatever came of it: {said}");
+    assert!(state.taken_back.contains(&1), "it is off, whatever came of it");
+    assert_eq!((state.share, state.marks.recovered), (Some(0), None));
 }
 
 #[tokio::test]
