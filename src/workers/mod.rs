@@ -9,13 +9,17 @@ mod clients;
 mod crew;
 pub mod deploy;
 mod desk;
+pub mod import;
 pub mod kit;
+pub mod migrate;
+pub mod monitor;
 mod outside;
 pub mod rollback;
 pub mod rollout;
 mod stop;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 
 use std::sync::Arc;
 
