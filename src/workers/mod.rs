@@ -9,6 +9,8 @@ mod desk;
 pub mod kit;
 pub mod monitor;
 #[cfg(test)]
+mod rig;
+#[cfg(test)]
 mod tests;
 pub mod verify;
 
