@@ -71,7 +71,8 @@ impl Rig {
         secrets.extend(setup.database.map(|url| ("GONOGO_TEST_DATABASE_URL", url)));
         let secrets = Secrets::of(secrets.into_iter().map(|(name, value)| (name.to_owned(), value)));
         let mut plan: Plan = crate::run::tests::plan();
-        plan.metrics = config.plan(plan.checklist.clone()).metrics;
+        let whole = config.plan(plan.checklist.clone());
+        (plan.metrics, plan.rollout) = (whole.metrics, whole.rollout);
         plan.metrics.retain(|metric| setup.gauges.is_empty() || setup.gauges.contains(&&*metric.id.0));
         plan.checklist.phases[0].sections[0].items.extend(setup.items);
         let kit = Kit::new(config, dir.path(), secrets, clock.clone());
@@ -129,7 +130,9 @@ impl Rig {
             _ => None,
         });
         let id = id.expect("a job was asked for");
-        let state = self.until("the job ends", |state| state.jobs.get(&id).is_some_and(crate::run::Job::is_over)).await;
+        let state = self
+            .until("the job ends", |state| state.jobs.get(&id).is_some_and(crate::run::Job::is_over))
+            .await;
         state.jobs[&id].outcome().cloned().unwrap()
     }
 

@@ -41,7 +41,10 @@ async fn an_error_spike_fires_within_five_minutes_and_the_flag_ends_it() {
     let alert = &state.alerts[&"error_rate".into()];
     let took = alert.fired - began;
     assert!(took < TimeDelta::minutes(5), "{took}: {alert:?}");
-    assert!(alert.reading.contains('%') && alert.reading.contains("n "), "counts stand beside the rate: {alert:?}");
+    assert!(
+        alert.reading.contains('%') && alert.reading.contains("n "),
+        "counts stand beside the rate: {alert:?}"
+    );
     let posthog = rig.kit.posthog().unwrap();
     let flag = posthog.find_flag(rig.kit.flag().unwrap()).await.unwrap().value;
     posthog.switch(&flag.id, Switch::Off).await.unwrap();
@@ -132,9 +135,13 @@ async fn the_database_is_timed_by_a_canary_else_by_its_own_counts_and_gone_is_fa
     scratch.create_database("crm").await.unwrap();
     scratch.load_base_schema("crm").await.unwrap();
     let mut session = scratch.connect("crm").await.unwrap();
-    sqlx::raw_sql("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'").execute(&mut session).await.unwrap();
+    sqlx::raw_sql("ALTER SYSTEM SET shared_preload_libraries = 'pg_stat_statements'")
+        .execute(&mut session)
+        .await
+        .unwrap();
     drop(session);
-    let setup = |url| Setup { speed: 60.0, database: Some(url), gauges: vec!["database_p95"], ..Setup::default() };
+    let setup =
+        |url| Setup { speed: 60.0, database: Some(url), gauges: vec!["database_p95"], ..Setup::default() };
 
     let rig = watching(setup(scratch.url("crm"))).await;
     rig.until("timed", |state| verdict(state, "database_p95") == Some(Verdict::Ok)).await;
@@ -151,7 +158,10 @@ async fn the_database_is_timed_by_a_canary_else_by_its_own_counts_and_gone_is_fa
     rig.until("counted, and nobody asks", |state| blind(state, "database_p95", Blind::NoData)).await;
     let slow = async {
         loop {
-            sqlx::query("SELECT pg_sleep(0.02) FROM (SELECT count(*) FROM contacts) c").execute(&mut session).await.unwrap();
+            sqlx::query("SELECT pg_sleep(0.02) FROM (SELECT count(*) FROM contacts) c")
+                .execute(&mut session)
+                .await
+                .unwrap();
         }
     };
     let read = rig.until("counted", |state| verdict(state, "database_p95") == Some(Verdict::Ok));
