@@ -74,7 +74,7 @@ impl Clock {
         }
     }
 
-    /// Takes over another process's pace, jumps included. On the wall's clock this does nothing.
+    /// Takes a pace over, jumps included; everyone who sleeps past a jump wakes. On the wall's clock this does nothing.
     pub fn follow(&self, pace: Pace) {
         if let Kind::Paced(sender) = &*self.0 {
             sender.send_if_modified(|old| {
@@ -85,18 +85,16 @@ impl Clock {
         }
     }
 
-    /// Moves a rehearsal's clock forward to `at`; everyone who sleeps past it wakes. Never moves back, and never moves
-    /// the wall's clock. Returns whether the clock moved.
+    /// Moves a rehearsal's clock forward to `at`, in this process alone (`Store::jump_to` moves everybody's). Never back,
+    /// and never the wall's. Returns whether the clock moved.
     pub fn jump_to(&self, at: DateTime<Utc>) -> bool {
-        let Kind::Paced(sender) = &*self.0 else { return false };
-        sender.send_if_modified(|pace| {
-            let wall = Utc::now();
-            let ahead = at > pace.at(wall);
-            if ahead {
-                *pace = Pace { wall, shown: at, speed: pace.speed };
+        match self.pace() {
+            Some(pace) if at > self.now() => {
+                self.follow(Pace { wall: Utc::now(), shown: at, ..pace });
+                true
             }
-            ahead
-        })
+            _ => false,
+        }
     }
 
     /// Sleeps for `span` of this clock's time.
@@ -161,7 +159,10 @@ mod tests {
     }
 
     #[test]
-    fn the_wall_clock_cannot_be_jumped() {
-        assert!(!Clock::wall().jump_to(Utc::now() + TimeDelta::days(1)));
+    fn the_wall_clock_follows_nobody() {
+        let clock = Clock::wall();
+        clock.follow(Pace { wall: Utc::now(), shown: Utc::now() + TimeDelta::days(1), speed: 1.0 });
+        assert!(clock.now() < Utc::now() + TimeDelta::hours(1));
+        assert_eq!(clock.pace(), None);
     }
 }

@@ -11,10 +11,12 @@
 
 pub mod cli;
 pub mod clock;
+pub mod cockpit;
 pub mod plan;
 pub mod rehearsal;
 pub mod run;
 pub mod secrets;
 pub mod services;
 pub mod store;
+pub mod tui;
 pub mod workers;

@@ -5,11 +5,16 @@
 //! may know that it exists; no stand-in may be reached but through its socket; rules and workers may not enter. The one
 //! who runs the rehearsal holds the [`world::World`] and may throw faults into it.
 
+pub mod autopilot;
 pub mod contacts;
+pub mod director;
+pub mod draw;
 pub mod faults;
-pub mod person;
+pub mod proof;
 pub mod scenario;
 pub mod scratch;
+pub mod settings;
+pub mod stage;
 pub mod standin;
 pub mod state;
 pub mod traffic;

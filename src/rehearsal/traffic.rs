@@ -9,8 +9,8 @@ use std::sync::Arc;
 use chrono::{DateTime, TimeDelta, Utc};
 use sha2::{Digest, Sha256};
 
+use super::draw::{draw, fraction};
 use super::faults::{self, Fault, Span};
-use super::person::{draw, fraction};
 use super::state::State;
 use super::world::FLAG;
 

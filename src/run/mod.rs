@@ -14,6 +14,7 @@ pub mod next;
 pub mod permission;
 pub mod state;
 pub mod summary;
+pub mod words;
 
 pub use command::Command;
 pub use decide::{Refusal, decide, obstacles};

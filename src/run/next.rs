@@ -3,9 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 
 use super::decide::obstacles;
-use super::job::JobId;
+use super::job::{JobId, JobKind};
 use super::state::{ItemState, PhaseStatus, State};
-use crate::plan::{GateId, Item, ItemId, MetricId, Phase, PhaseId, Role};
+use crate::plan::{GateId, Item, ItemId, MetricId, Phase, PhaseId, Role, Severity};
 
 /// The next thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,14 +46,28 @@ pub fn next(state: &State, now: DateTime<Utc>) -> Next {
     if state.ended().is_some() {
         return Next::Over;
     }
-    if let Some(job) = state.jobs.values().find(|job| !job.is_over()) {
+    let mut open = state.jobs.values().filter(|job| !job.is_over());
+    if let Some(job) = open.clone().find(|job| matches!(job.kind, JobKind::Rollback { .. })) {
         return Next::Job(job.id);
     }
     if !state.taken_back.is_empty() {
         return Next::TakenBack;
     }
-    if let Some(metric) = state.alerts.keys().next() {
-        return Next::Alert(metric.clone());
+    // An alert does not wait for a job, and the worst comes first.
+    let worst = state.alerts.iter().max_by_key(|(metric, alert)| {
+        (
+            state.plan().and_then(|plan| plan.metric(metric)).map(|metric| metric.severity),
+            alert.seen.is_none(),
+        )
+    });
+    if let Some((metric, alert)) = worst {
+        let critical = state.plan().and_then(|plan| plan.metric(metric)).map(|metric| metric.severity);
+        if alert.seen.is_none() || critical == Some(Severity::Critical) {
+            return Next::Alert(metric.clone());
+        }
+    }
+    if let Some(job) = open.next() {
+        return Next::Job(job.id);
     }
     let Some(phase) = state.current_phase() else { return Next::Close };
     if state.phase(phase) != PhaseStatus::Active {

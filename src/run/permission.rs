@@ -64,7 +64,7 @@ impl Deed {
 pub fn allowed(role: Role, deed: Deed) -> bool {
     use Role::{Cto, Dba, Devops, Lead, Machine, Observer, ProductOwner, Qa, Support};
     match role {
-        Machine => matches!(deed, Deed::Report | Deed::Open),
+        Machine => matches!(deed, Deed::Report | Deed::Open | Deed::Fault),
         Observer => false,
         Lead => deed != Deed::Report,
         _ => match deed {

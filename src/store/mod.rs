@@ -13,6 +13,7 @@ mod watcher;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
 use sqlx::SqliteConnection;
 use tokio::sync::{Mutex, watch};
 
@@ -34,6 +35,7 @@ struct Inner {
     journal: Mutex<Journal>,
     beside: Beside,
     state: watch::Sender<Arc<State>>,
+    trouble: watch::Sender<Option<Arc<StoreError>>>,
     watcher: std::sync::Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
 
@@ -61,6 +63,7 @@ impl Store {
             journal: Mutex::new(journal),
             beside,
             state: watch::Sender::new(state),
+            trouble: watch::Sender::new(None),
             watcher: std::sync::Mutex::new(None),
         });
         inner.beside.refresh().await?;
@@ -89,6 +92,12 @@ impl Store {
     /// The state now.
     pub fn now(&self) -> Arc<State> {
         Arc::clone(&self.0.state.borrow())
+    }
+
+    /// What keeps the journal from being followed, while something does. The state is as old as that trouble then, and
+    /// whoever shows the state must show this beside it.
+    pub fn trouble(&self) -> watch::Receiver<Option<Arc<StoreError>>> {
+        self.0.trouble.subscribe()
     }
 
     /// What stands beside the journal, and its changes.
@@ -126,9 +135,22 @@ impl Store {
         &self.0.beside
     }
 
-    /// Records how this rehearsal's clock runs, so that other processes read the same time.
+    /// Sets how this rehearsal's clock runs, for every process on the same file.
     pub async fn set_pace(&self, pace: Pace) -> Result<(), StoreError> {
-        self.0.beside.set_pace(pace).await
+        // Written first: the watcher follows what is written, and would undo what is not.
+        self.0.beside.set_pace(pace).await?;
+        self.0.clock.follow(pace);
+        Ok(())
+    }
+
+    /// Moves a rehearsal's clock forward to `at`, for every process on the same file. Never back, and never the wall's.
+    pub async fn jump_to(&self, at: DateTime<Utc>) -> Result<(), StoreError> {
+        match self.0.clock.pace() {
+            Some(pace) if at > self.0.clock.now() => {
+                self.set_pace(Pace { wall: Clock::wall().now(), shown: at, ..pace }).await
+            }
+            _ => Ok(()),
+        }
     }
 
     fn publish(&self, head: &Head) {

@@ -2,7 +2,7 @@
 //!
 //! It guarantees that a client which works here has met the vendors' statuses, headers, delays and quirks. A stand-in lives
 //! only at the other end of its socket and has no door of its own: what it should do is told to the
-//! [`World`](super::world::World). Dropping [`Standins`] stops them all.
+//! [`World`]. Dropping [`Standins`] stops them all.
 
 mod app;
 mod pagerduty;
@@ -12,7 +12,6 @@ mod sentry;
 mod site;
 mod slack;
 mod statuspage;
-
 #[cfg(test)]
 mod tests;
 mod vercel;

@@ -44,7 +44,9 @@ pub(super) fn rollback(
             "wait for it",
         ));
     }
-    if let Some(needed) = rung.needs.filter(|needed| !state.taken_back.contains(needed)) {
+    // A rung needs the one before it only while the release that stands on it is live.
+    let live = state.last_job(|kind| *kind == JobKind::Deploy).is_some();
+    if live && let Some(needed) = rung.needs.filter(|needed| !state.taken_back.contains(needed)) {
         let title =
             plan.ladder.iter().find(|rung| rung.order == needed).map_or("", |rung| rung.title.as_str());
         let because =

@@ -10,8 +10,8 @@ use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
+use crate::rehearsal::draw::draw;
 use crate::rehearsal::faults;
-use crate::rehearsal::person::draw;
 use crate::rehearsal::standin::site::{Site, is, stamp};
 use crate::rehearsal::state::{Received, State as World};
 

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
-use crate::rehearsal::person::draw;
+use crate::rehearsal::draw::draw;
 use crate::rehearsal::standin::site::{Site, is};
 use crate::rehearsal::state::{Flag, FlagPoint};
 use crate::rehearsal::traffic::bucket;

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::hogql::{Datum, Table};
-use crate::rehearsal::person::{draw, fraction};
+use crate::rehearsal::draw::{draw, fraction};
 use crate::rehearsal::state::State;
 use crate::rehearsal::traffic::{History, View, distinct_id};
 use crate::rehearsal::world::FLAG;

@@ -108,7 +108,7 @@ fn nothing_counted_is_zero_and_a_quantile_over_nothing_is_null() {
             "SELECT count() AS n, countIf(event = 'x'), quantile(0.95)(toFloat(properties.load_time_ms)) AS p, 1 / n AS r, \
              max(timestamp) FROM events WHERE event = 'none' AND timestamp >= now() - toIntervalMinute(5)"
         ),
-        json!([[0, 0, null, null, null]])
+        json!([[0, 0, null, null, "1970-01-01T00:00:00Z"]])
     );
 }
 

@@ -8,13 +8,16 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::stamp;
-use crate::rehearsal::person::{choose, draw, fraction, of_profile, person};
+use crate::rehearsal::contacts::person;
+use crate::rehearsal::draw::{choose, draw, fraction};
 use crate::rehearsal::scenario::Order;
 use crate::rehearsal::state::State;
 
 const FREQUENCIES: [&str; 5] = ["daily", "weekly", "monthly", "quarterly", "rare"];
 const CHANNELS: [&str; 5] = ["email", "slack", "phone", "meeting", "sms"];
 const TRENDS: [&str; 5] = ["rising", "stable", "falling", "new", "dormant"];
+const TITLES: [&str; 6] =
+    ["Director", "Programme Manager", "Volunteer", "Board Member", "Treasurer", "Engineer"];
 const TAGS: [&str; 6] = ["donor", "board", "volunteer", "press", "major-gift", "lapsed"];
 const KINDS: [&str; 10] = [
     "email_sent",
@@ -40,6 +43,12 @@ pub(super) struct People {
     order: Order,
     bad_every: Option<u32>,
     now: DateTime<Utc>,
+}
+
+/// Whom a profile is about: every second one is one of the CRM's people, in their order, so that about half of Pulse is
+/// known to a CRM of half Pulse's size or more.
+const fn of_profile(profile: u32) -> u32 {
+    if profile.is_multiple_of(2) { profile / 2 } else { 10_000_000 + profile }
 }
 
 /// Something that happens every `period` seconds: the number of the last time, and when it was.
@@ -106,7 +115,7 @@ impl People {
             "id": self.id(index), "user_id": "5b0f3c1e-8f0e-4f7f-9a55-3a2f1d9b7c10",
             "canonical_email": who.email, "display_name": format!("{} {}", who.first_name, who.last_name),
             "first_name": who.first_name, "last_name": who.last_name,
-            "phone_number": some(7, who.phone.into()), "company": some(8, who.company.into()), "title": some(9, who.title.into()),
+            "phone_number": some(7, who.phone.into()), "company": some(8, who.company.into()), "title": some(9, choose(&TITLES, self.draw(index, 24)).into()),
             "linkedin_url": null, "timezone": some(10, "America/New_York".into()),
             "relationship_score": score, "relationship_trend": choose(&TRENDS, self.draw(index, 11)),
             "total_interactions": self.span(index, 12, 0, 240), "last_interaction_date": some(13, stamp(last).into()),
@@ -173,5 +182,19 @@ impl People {
             "channel_metadata": {"thread": format!("t{}", drawn % 1_000)},
             "duration_minutes": if long { json!(15 + drawn % 60) } else { Value::Null },
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn half_of_the_profiles_are_people_of_the_crm() {
+        let known = (0..1_000).filter(|profile| of_profile(*profile) < 500).count();
+        assert_eq!(known, 500);
+        assert_eq!((0..1_000).map(of_profile).collect::<BTreeSet<_>>().len(), 1_000);
     }
 }

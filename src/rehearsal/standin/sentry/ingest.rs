@@ -12,8 +12,8 @@ use serde_json::{Value, json};
 
 use super::rows::CHECK_ISSUE;
 use super::{ORGANISATION, PROJECT, PROJECT_ID, refusal};
+use crate::rehearsal::draw::draw;
 use crate::rehearsal::faults;
-use crate::rehearsal::person::draw;
 use crate::rehearsal::standin::site::{Site, stamp};
 use crate::rehearsal::state::Received;
 

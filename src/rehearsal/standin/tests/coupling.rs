@@ -108,6 +108,7 @@ async fn a_resumed_world_answers_as_before() {
     let clock = Clock::paced(DateTime::from_timestamp(1_790_000_000, 0).unwrap(), 0.001);
     let scenario = Scenario::shipped("smooth").unwrap();
     let first = Arc::new(World::create(dir.path(), clock.clone(), scenario, 7, 50).unwrap());
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = Client::new();
     let standins = Standins::start(Arc::clone(&first)).await.unwrap();
     let flag = format!("{}/api/projects/81422/feature_flags/30571/", standins.urls.posthog_api);

@@ -1,5 +1,6 @@
 //! The stand-ins over real sockets. The clock stands nearly still and is jumped, so that no test waits for time to pass.
 
+mod clients;
 mod coupling;
 mod doors;
 mod faults;

@@ -10,8 +10,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::{DOMAIN, NAME, PROJECT, Params, bad_request, find, millis, not_found};
+use crate::rehearsal::draw::draw;
 use crate::rehearsal::faults;
-use crate::rehearsal::person::draw;
 use crate::rehearsal::standin::site::Site;
 use crate::rehearsal::state::{Deployment, Outcome, Served, State as World};
 use crate::rehearsal::world::{NEW_COMMIT, NEW_VERSION};
@@ -32,7 +32,7 @@ fn host(one: &Deployment) -> String {
     format!("{NAME}-{}.vercel.app", one.id.trim_start_matches("dpl_").to_lowercase())
 }
 
-/// A deployment; lists say `uid`, single ones `id`: both are here, and a list takes the `id` away.
+/// A single deployment.
 pub(super) fn json(one: &Deployment, state: &World, now: DateTime<Utc>) -> Value {
     let ready = ready_state(one, now);
     let served: Vec<&Served> =
@@ -44,22 +44,38 @@ pub(super) fn json(one: &Deployment, state: &World, now: DateTime<Utc>) -> Value
         _ => Value::Null,
     };
     let broken = ready == "ERROR";
+    let mut meta = json!(one.meta);
+    meta["githubCommitSha"] = json!(one.commit);
+    meta["githubCommitMessage"] = json!(format!("Release {}", one.version));
     let target = if one.target == "production" { json!("production") } else { Value::Null };
     json!({
-        "id": one.id, "uid": one.id, "name": NAME, "projectId": PROJECT, "url": host(one), "type": "LAMBDAS", "source": "cli",
-        "created": millis(one.created), "createdAt": millis(one.created),
+        "id": one.id, "name": NAME, "projectId": PROJECT, "url": host(one), "type": "LAMBDAS", "source": "cli",
+        "createdAt": millis(one.created),
         "buildingAt": (now >= one.building).then(|| millis(one.building)), "ready": (ready == "READY").then(|| millis(one.ended)),
-        "state": ready, "readyState": ready, "status": ready, "readySubstate": substate, "target": target,
+        "readyState": ready, "status": ready, "readySubstate": substate, "target": target,
         "alias": if live { json!([DOMAIN]) } else { json!([]) }, "aliasAssigned": served.last().map(|served| millis(served.at)),
         "aliasError": null, "isRollbackCandidate": !served.is_empty() && !live && ready == "READY",
         "errorCode": broken.then_some("BUILD_FAILED"),
         "errorMessage": broken.then_some("Command \"npm run build\" exited with 1"),
         "creator": {"uid": "u_1", "username": "devops"},
-        "meta": {"githubCommitSha": one.commit, "githubCommitMessage": format!("Release {}", one.version)},
+        "meta": meta,
         "gitSource": {"type": "github", "sha": one.commit, "ref": "main"},
         "inspectorUrl": format!("https://vercel.com/logos/{NAME}/{}", one.id.trim_start_matches("dpl_")),
         "checksState": "completed", "checksConclusion": "succeeded", "regions": ["iad1"],
     })
+}
+
+/// The same deployment as lists have it: some names are others.
+fn listed(mut one: Value) -> Value {
+    if let Some(fields) = one.as_object_mut() {
+        for (single, list) in [("id", "uid"), ("status", "state")] {
+            if let Some(value) = fields.remove(single) {
+                fields.insert(list.into(), value);
+            }
+        }
+        fields.insert("created".into(), fields["createdAt"].clone());
+    }
+    one
 }
 
 pub(in super::super) async fn list(State(site): State<Site>, params: Params) -> Response {
@@ -90,15 +106,17 @@ pub(in super::super) async fn list(State(site): State<Site>, params: Params) -> 
             && until.is_none_or(|until| created < until)
     };
     let mut all: Vec<Value> = site.world.read(|state| {
-        state.vercel.deployments.iter().rev().map(|one| json(one, state, now)).filter(wanted).collect()
+        state
+            .vercel
+            .deployments
+            .iter()
+            .rev()
+            .map(|one| listed(json(one, state, now)))
+            .filter(wanted)
+            .collect()
     });
     let more = all.len() > limit;
     all.truncate(limit);
-    for one in &mut all {
-        if let Some(fields) = one.as_object_mut() {
-            fields.remove("id");
-        }
-    }
     let next = more.then(|| all.last().map(|one| one["created"].clone())).flatten();
     let pagination =
         json!({"count": all.len(), "next": next, "prev": all.first().map(|one| one["created"].clone())});
@@ -142,6 +160,8 @@ pub(in super::super) async fn create(State(site): State<Site>, text: String) -> 
             TimeDelta::seconds((least + draw(drawn, &[salt]) % (most - least)).cast_signed())
         };
         let ended = now + seconds(60, 120, 2);
+        let noted = asked["meta"].as_object().into_iter().flatten();
+        let meta = noted.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
         let takes_domains = target == "production" && state.vercel.auto_assign && !broken;
         let built = Deployment {
             id: format!("dpl_{:010x}", drawn >> 24),
@@ -154,6 +174,7 @@ pub(in super::super) async fn create(State(site): State<Site>, text: String) -> 
             ended,
             outcome: if broken { Outcome::Error } else { Outcome::Ready },
             takes_domains,
+            meta,
         };
         if takes_domains {
             state.vercel.served.push(Served { at: ended + TimeDelta::seconds(2), id: built.id.clone() });

@@ -16,8 +16,8 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value, json};
 
 use super::site::{Limit, Site, credential, is};
+use crate::rehearsal::draw::{draw, fraction};
 use crate::rehearsal::faults;
-use crate::rehearsal::person::{draw, fraction};
 use crate::rehearsal::state::{AliasJob, Outcome, Served, State as World};
 
 /// The team that the token belongs to.

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use serde_json::Value;
 
 use super::functions;
-use super::parse::{Direction, Expr, Op, Select};
+use super::tree::{Direction, Expr, Op, Select};
 use super::{Datum, Refused};
 
 /// What a statement is asked of.
@@ -314,6 +314,11 @@ impl<T: Table> Scope<'_, T> {
             Some(parameter) => self.scalar(parameter, 0, 0)?.number().unwrap_or(0.5),
             None => 0.5,
         };
+        let of_time = matches!(arguments, [Expr::Column(name)] if name == "timestamp");
+        if values.is_empty() && of_time && matches!(kind, "min" | "max") {
+            // A time cannot be null there: nothing is the beginning of 1970.
+            return Ok(Datum::Time(DateTime::UNIX_EPOCH));
+        }
         Ok(fold(kind, values, share, self.table.weight()))
     }
 }
@@ -360,9 +365,9 @@ fn binary(op: Op, left: &Datum, right: &Datum) -> Datum {
         Op::GreaterEqual => order(std::cmp::Ordering::is_ge),
         Op::Like { fold } => match (left.text(), right.text()) {
             (Some(text), Some(pattern)) if fold => {
-                Datum::Bool(like(&text.to_lowercase(), &pattern.to_lowercase()))
+                Datum::Bool(functions::like(&text.to_lowercase(), &pattern.to_lowercase()))
             }
-            (Some(text), Some(pattern)) => Datum::Bool(like(&text, &pattern)),
+            (Some(text), Some(pattern)) => Datum::Bool(functions::like(&text, &pattern)),
             _ => Datum::Null,
         },
         Op::Add | Op::Subtract | Op::Multiply | Op::Divide | Op::Modulo => arithmetic(op, left, right),
@@ -382,17 +387,4 @@ fn arithmetic(op: Op, left: &Datum, right: &Datum) -> Datum {
         _ => a % b,
     };
     if number.is_finite() { Datum::Number(number) } else { Datum::Null }
-}
-
-fn like(text: &str, pattern: &str) -> bool {
-    let mut parts = pattern.split('%');
-    let Some(rest) = parts.next().and_then(|head| text.strip_prefix(head)) else { return false };
-    let mut rest = rest;
-    let parts: Vec<&str> = parts.collect();
-    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
-    for part in middle {
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    rest.ends_with(last)
 }

@@ -111,3 +111,17 @@ pub(super) fn call(name: &str, given: &[Datum], now: DateTime<Utc>) -> Option<Da
         _ => return None,
     })
 }
+
+/// Whether a text has the form of a pattern, in which `%` stands for anything.
+pub(super) fn like(text: &str, pattern: &str) -> bool {
+    let mut parts = pattern.split('%');
+    let Some(rest) = parts.next().and_then(|head| text.strip_prefix(head)) else { return false };
+    let mut rest = rest;
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
+    for part in middle {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}

@@ -7,6 +7,7 @@ mod eval;
 mod functions;
 mod lex;
 mod parse;
+mod tree;
 mod value;
 
 pub(super) use self::eval::{Table, run};

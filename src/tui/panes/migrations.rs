@@ -1,0 +1,310 @@
+//! The migrations: every statement a step, grouped by migration, with what it waits for and what others wait for because of it.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::{Constraint, Layout, Rect};
+
+use super::{Pane, Scene, World};
+use crate::plan::RungKind;
+use crate::run::job::{Facts, JobKind, Outcome, Step, StepOutcome, StepStatus, WorkerId};
+use crate::run::live::{MigrateLive, More, Progress};
+use crate::run::{Job, JobId};
+use crate::tui::screen;
+use crate::tui::theme::Role;
+use crate::tui::widgets::bar::bar;
+use crate::tui::widgets::steps;
+use crate::tui::widgets::text::{Row, span, wrap};
+
+/// A line of the pane.
+#[derive(Debug, Clone, Copy)]
+pub enum Line<'a> {
+    /// A migration, as its last job ran it.
+    Group(&'a Job, &'a str, &'a [Step]),
+    /// One of its statements.
+    Step(&'a Step),
+}
+
+/// The migrations in the order in which they first came, each as its newest job has it.
+fn groups<'a>(world: &World<'a>) -> Vec<(&'a Job, &'a str, &'a [Step])> {
+    let mut groups: Vec<(&Job, &str, &[Step])> = Vec::new();
+    let ours = |kind: &JobKind| {
+        matches!(kind, JobKind::Backup | JobKind::MigrateUp { .. } | JobKind::MigrateDown { .. })
+            || matches!(kind, JobKind::Rollback { kind: RungKind::Database, .. })
+    };
+    for job in world.state.jobs.values().filter(|job| ours(&job.kind)) {
+        let down = !matches!(job.kind, JobKind::Backup | JobKind::MigrateUp { .. });
+        for part in job.steps.chunk_by(|a, b| a.plan.group == b.plan.group) {
+            let name = part[0].plan.group.as_deref().unwrap_or(match job.kind {
+                JobKind::Backup => "backup",
+                _ => "before and after",
+            });
+            let old = groups.iter().position(|(other, known, _)| {
+                *known == name && !down == matches!(other.kind, JobKind::Backup | JobKind::MigrateUp { .. })
+            });
+            match old {
+                Some(place) => groups[place] = (job, name, part),
+                None => groups.push((job, name, part)),
+            }
+        }
+    }
+    groups
+}
+
+/// All lines of the pane.
+pub fn rows<'a>(world: &World<'a>) -> Vec<Line<'a>> {
+    groups(world)
+        .into_iter()
+        .flat_map(|(job, name, steps)| {
+            std::iter::once(Line::Group(job, name, steps)).chain(steps.iter().map(Line::Step))
+        })
+        .collect()
+}
+
+fn running<'a>(scene: &Scene<'a>) -> Option<(&'a Job, Option<&'a Progress>)> {
+    let open = scene
+        .world
+        .state
+        .jobs
+        .values()
+        .rev()
+        .find(|job| job.kind.worker() == WorkerId::Migrate && !job.is_over())?;
+    Some((open, progress(scene, open.id)))
+}
+
+fn progress<'a>(scene: &Scene<'a>, job: JobId) -> Option<&'a Progress> {
+    scene.world.live.progress.get(&job).map(|progress| &**progress)
+}
+
+/// Who holds the lease, and whether something runs.
+pub fn note(scene: &Scene<'_>) -> (String, Role) {
+    if let Some((job, _)) = running(scene) {
+        let (sign, word, role) = steps::status(job);
+        return (format!("{sign} {word} {}", job.id), role);
+    }
+    let last = scene.world.state.last_job(|kind| kind.worker() == WorkerId::Migrate);
+    if let Some(Outcome::Failed { .. }) = last.and_then(Job::outcome) {
+        return ("✘ FAILED".into(), Role::Bad);
+    }
+    match scene.world.live.leases.get(&WorkerId::Migrate) {
+        Some(lease) => (format!("held by {}", lease.cockpit), Role::Muted),
+        None => ("no cockpit holds the database".into(), Role::Muted),
+    }
+}
+
+/// A line for each migration, and what goes on under the one that runs.
+pub fn brief(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
+    let groups = groups(&scene.world);
+    if groups.is_empty() {
+        let words = match running(scene) {
+            Some((job, _)) => format!("{} {} is asked for", job.kind.title(), job.id),
+            None => "none ran yet".into(),
+        };
+        Row::new().put(words, scene.of(Role::Muted)).draw(buf, area);
+        return;
+    }
+    let room = usize::from(area.height);
+    let whole = groups.iter().map(|(_, _, part)| part.len() + 2).sum::<usize>() <= room;
+    let mut page: Vec<(Row<'_>, Option<&Progress>)> = Vec::new();
+    for (job, name, part) in groups {
+        page.push((group_row(scene, job, name, part), None));
+        if whole {
+            page.extend(part.iter().map(|step| (steps::indented(step, scene.theme, scene.world.now), None)));
+        }
+        let active = part.iter().any(|step| matches!(step.status, StepStatus::Running { .. }));
+        if active && let Some(progress) = progress(scene, job.id) {
+            page.push((Row::new(), Some(progress)));
+        }
+        let failure = part.iter().find_map(|step| match &step.status {
+            StepStatus::Ended { outcome: StepOutcome::Failed { failure }, .. } => Some(failure),
+            _ => None,
+        });
+        if let Some(failure) = failure {
+            page.push((Row::new().put(format!("    {}", failure.what), scene.of(Role::Bad)), None));
+        }
+    }
+    let from = page.len().saturating_sub(room);
+    for ((row, progress), line) in page.iter().skip(from).zip(area.rows()) {
+        match progress {
+            Some(progress) => doing(scene, buf, line, progress),
+            None => row.draw(buf, line),
+        }
+    }
+}
+
+fn group_row<'a>(scene: &Scene<'_>, job: &Job, name: &'a str, part: &[Step]) -> Row<'a> {
+    let over = part.iter().filter(|step| matches!(step.status, StepStatus::Ended { .. })).count();
+    let bad = part
+        .iter()
+        .any(|step| matches!(step.status, StepStatus::Ended { outcome: StepOutcome::Failed { .. }, .. }));
+    let begun = part.iter().any(|step| !matches!(step.status, StepStatus::Waiting));
+    let (sign, role) = match (bad, over == part.len(), begun) {
+        (true, ..) => ("✘", Role::Bad),
+        (_, true, _) => ("✔", Role::Muted),
+        (_, _, true) => ("▸", Role::Accent),
+        _ => ("○", Role::Muted),
+    };
+    let down = if matches!(job.kind, JobKind::MigrateDown { .. } | JobKind::Rollback { .. }) {
+        " ↓ down"
+    } else {
+        ""
+    };
+    let text = if role == Role::Accent { Role::Title } else { role };
+    let times = part.iter().filter_map(|step| match step.status {
+        StepStatus::Ended { since: Some(since), at, .. } => Some((since, at)),
+        StepStatus::Running { since } => Some((since, scene.world.now)),
+        _ => None,
+    });
+    let (from, to) = times.fold((None, None), |(from, to), (a, b)| {
+        (Some(from.unwrap_or(a).min(a)), Some(to.unwrap_or(b).max(b)))
+    });
+    let took = from.zip(to).map(|(from, to)| span(to - from)).unwrap_or_default();
+    let worst = match job.outcome() {
+        Some(Outcome::Succeeded { facts: Facts::Migrated { worst_wait_ms: Some(wait), .. }, .. }) => {
+            format!("worst client wait {wait:.0} ms")
+        }
+        _ => String::new(),
+    };
+    Row::new()
+        .put(format!("{sign} "), scene.of(role))
+        .column(&format!("{name}{down}"), 32, scene.of(text))
+        .number(&format!("{over}/{} steps", part.len()), 12, scene.of(Role::Muted))
+        .number(&took, 9, scene.of(Role::Muted))
+        .put("   ", scene.of(Role::Muted))
+        .put(worst, scene.of(Role::Muted))
+}
+
+/// What the running statement does, in a line: a bar where the whole is known, then words.
+fn doing(scene: &Scene<'_>, buf: &mut Buffer, area: Rect, progress: &Progress) {
+    let indent = Rect { x: area.x + 4, width: area.width.saturating_sub(4), ..area };
+    let mut words = area;
+    if progress.total.is_some() {
+        let wide = (indent.width / 4).min(24);
+        bar(buf, Rect { width: wide, ..indent }, scene.theme, progress.done, progress.total);
+        words = Rect { x: indent.x + wide + 1, width: indent.width.saturating_sub(wide + 1), ..area };
+    } else {
+        words = Rect { x: indent.x, width: indent.width, ..words };
+    }
+    let mut row = Row::new().put(progress.doing.as_str(), scene.of(Role::Text));
+    if let More::Migrate(live) = &progress.more {
+        row = row.put(canary(live), scene.of(Role::Muted));
+    }
+    row.draw(buf, words);
+}
+
+fn canary(live: &MigrateLive) -> String {
+    let mut parts = Vec::new();
+    parts.extend(live.canary_ms.map(|ms| format!("clients wait {ms:.0} ms")));
+    parts.extend(live.worst_ms.map(|ms| format!("worst {ms:.0} ms")));
+    parts.extend((live.queue > 0).then(|| format!("{} wait behind us", live.queue)));
+    parts.extend((live.tries > 1).then(|| format!("try {}", live.tries)));
+    parts.extend(live.wal.map(|bytes| format!("WAL {} MB", bytes / 1_000_000)));
+    if parts.is_empty() { String::new() } else { format!("   {}", parts.join("  ")) }
+}
+
+/// The whole pane.
+pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
+    let (words, role) = note(scene);
+    let inner = screen::full(scene, buf, area, Pane::Migrations, words, role);
+    let lines = rows(&scene.world);
+    if lines.is_empty() {
+        brief(scene, buf, inner);
+        return;
+    }
+    let (list, detail) = if inner.width >= 110 {
+        let [list, _, detail] =
+            Layout::horizontal([Constraint::Fill(1), Constraint::Length(2), Constraint::Fill(1)])
+                .areas(inner);
+        (list, detail)
+    } else {
+        let [list, _, detail] =
+            Layout::vertical([Constraint::Fill(1), Constraint::Length(1), Constraint::Percentage(45)])
+                .areas(inner);
+        (list, detail)
+    };
+    let picked = scene.app.pick(Pane::Migrations).min(lines.len() - 1);
+    let room = usize::from(list.height);
+    let from = picked.saturating_sub(room / 2).min(lines.len().saturating_sub(room));
+    for ((place, line), area) in lines.iter().enumerate().skip(from).zip(list.rows()) {
+        if place == picked {
+            buf.set_style(area, scene.of(Role::Selected));
+        }
+        match line {
+            Line::Group(job, name, part) => group_row(scene, job, name, part).draw(buf, area),
+            Line::Step(step) => {
+                steps::row(step, scene.theme, scene.world.now)
+                    .draw(buf, Rect { x: area.x + 2, width: area.width.saturating_sub(2), ..area });
+            }
+        }
+    }
+    for (row, line) in selected(scene, &lines[picked], usize::from(detail.width)).iter().zip(detail.rows()) {
+        row.draw(buf, line);
+    }
+}
+
+/// What runs now, and what is selected.
+fn selected<'a>(scene: &Scene<'a>, line: &Line<'a>, width: usize) -> Vec<Row<'a>> {
+    let mut page = Vec::new();
+    if let Some((_, Some(progress))) = running(scene) {
+        page.push(
+            Row::new()
+                .put(progress.doing.as_str(), scene.of(Role::Text))
+                .end(progress.source.as_str(), scene.of(Role::Muted)),
+        );
+        if let Some(total) = progress.total {
+            let words = format!("{} of {} {}", progress.done, total, progress.unit);
+            page.push(Row::new().put(words, scene.of(Role::Muted)));
+        }
+        if let More::Migrate(live) = &progress.more {
+            page.push(Row::new().put(canary(live).trim().to_owned(), scene.of(Role::Muted)));
+            for blocker in &live.blockers {
+                let words = format!(
+                    "└ pid {} {} ({}), {} for {:.0} s: {}",
+                    blocker.pid, blocker.app, blocker.user, blocker.state, blocker.age, blocker.query
+                );
+                page.push(Row::new().put(words, scene.of(Role::Warn)));
+            }
+        }
+        page.push(Row::new());
+    }
+    match line {
+        Line::Group(job, name, _) => {
+            page.push(
+                Row::new()
+                    .put(*name, scene.of(Role::Title))
+                    .end(format!("{} {}", job.kind.title(), job.id), scene.of(Role::Muted)),
+            );
+            if let Some(outcome) = job.outcome() {
+                page.extend(ending(scene, outcome, width));
+            }
+        }
+        Line::Step(step) => {
+            page.push(Row::new().put(&*step.plan.name, scene.of(Role::Title)));
+            if let StepStatus::Ended { outcome: StepOutcome::Failed { failure }, .. } = &step.status {
+                for part in [&failure.what, &failure.state, &failure.next] {
+                    page.extend(
+                        wrap(part, width).into_iter().map(|line| Row::new().put(line, scene.of(Role::Bad))),
+                    );
+                }
+            }
+            let sql = step.plan.detail.as_deref().unwrap_or("no text stands behind this step");
+            page.extend(sql.lines().map(|line| Row::new().put(line, scene.of(Role::Muted))));
+        }
+    }
+    page
+}
+
+/// How a job ended, in lines.
+pub fn ending<'a>(scene: &Scene<'_>, outcome: &Outcome, width: usize) -> Vec<Row<'a>> {
+    let lines = |text: &str, role: Role| -> Vec<Row<'a>> {
+        wrap(text, width).into_iter().map(|line| Row::new().put(line, scene.of(role))).collect()
+    };
+    match outcome {
+        Outcome::Succeeded { summary, .. } => lines(&format!("✔ {summary}"), Role::Text),
+        Outcome::Cancelled { state } => lines(&format!("− cancelled: {state}"), Role::Warn),
+        Outcome::Failed { failure } => {
+            let mut page = lines(&format!("✘ {}", failure.what), Role::Bad);
+            page.extend(lines(&failure.state, Role::Text));
+            page.extend(lines(&format!("→ {}", failure.next), Role::Accent));
+            page
+        }
+    }
+}

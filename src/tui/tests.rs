@@ -1,0 +1,4 @@
+//! The screen, seen from outside: snapshots of panes and whole applications driven by scripted keys.
+
+mod app;
+mod looks;

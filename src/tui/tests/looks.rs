@@ -1,0 +1,169 @@
+//! How it looks: every pane at the sizes people have, as text; and where colour means something, the styles as well.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use tokio::time::Instant;
+
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
+
+use crate::plan::Role;
+use crate::run::{Live, Mode, State};
+use crate::tui::app::{App, Input};
+use crate::tui::fixture::{self, Story, moments, person};
+use crate::tui::panes::{Scene, World};
+use crate::tui::{Boot, Depth, Theme, screen};
+
+fn drawn(
+    story: &Story,
+    boot: &Boot,
+    keys: &[KeyCode],
+    size: (u16, u16),
+    theme: &str,
+    depth: Depth,
+) -> Buffer {
+    let theme = Theme::load(theme, depth).expect("it ships");
+    let faults = fixture::faults();
+    let world = World {
+        state: &story.state,
+        live: &story.live,
+        boot,
+        now: story.now,
+        cockpit: "lead-cockpit",
+        faults: &faults,
+    };
+    let mut app = App::new(person(Role::Lead));
+    let area = Rect::new(0, 0, size.0, size.1);
+    app.painted(Instant::now(), area);
+    for key in keys {
+        let key = Event::Key(KeyEvent::new(*key, KeyModifiers::NONE));
+        app.update(Input::Term(key), &world, Instant::now());
+    }
+    let mut buf = Buffer::empty(area);
+    screen::draw(&Scene { world, app: &app, theme: &theme }, &mut buf, area);
+    buf
+}
+
+fn text(buf: &Buffer) -> String {
+    let line = |y| {
+        let mut line = String::new();
+        let mut skip = 0;
+        for x in 0..buf.area.width {
+            let symbol = buf[(x, y)].symbol();
+            if skip == 0 {
+                line.push_str(symbol);
+                skip = unicode_width::UnicodeWidthStr::width(symbol).saturating_sub(1);
+            } else {
+                skip -= 1;
+            }
+        }
+        line.trim_end().to_owned()
+    };
+    (0..buf.area.height).map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn dark(story: &Story, keys: &[KeyCode], size: (u16, u16)) -> Buffer {
+    drawn(story, &Boot::default(), keys, size, "dark", Depth::True)
+}
+
+const SIZES: [(u16, u16); 4] = [(80, 24), (120, 40), (140, 32), (200, 60)];
+
+#[test]
+fn the_overview_while_all_is_well() {
+    let story = moments::mid_import();
+    for size in SIZES {
+        insta::assert_snapshot!(
+            format!("overview-import-{}x{}", size.0, size.1),
+            text(&dark(&story, &[], size))
+        );
+    }
+}
+
+#[test]
+fn the_overview_while_an_alert_fires() {
+    let story = moments::alert();
+    for size in SIZES {
+        insta::assert_snapshot!(
+            format!("overview-alert-{}x{}", size.0, size.1),
+            text(&dark(&story, &[], size))
+        );
+    }
+}
+
+#[test]
+fn colours_where_they_mean_something() {
+    for theme in ["dark", "light", "contrast"] {
+        let buf = drawn(&moments::alert(), &Boot::default(), &[], (80, 24), theme, Depth::True);
+        insta::assert_debug_snapshot!(format!("styles-alert-{theme}"), buf);
+    }
+    let buf = drawn(&moments::alert(), &Boot::default(), &[], (80, 24), "dark", Depth::None);
+    assert!(buf.content.iter().all(|cell| cell.fg == ratatui::style::Color::Reset), "NO_COLOR means none");
+    insta::assert_debug_snapshot!("styles-alert-no-color", buf);
+}
+
+#[test]
+fn every_pane_by_its_number() {
+    let panes = [
+        ('2', "checklist", moments::alert()),
+        ('3', "migrations", moments::migrating()),
+        ('3', "migration-failed", moments::migration_failed()),
+        ('4', "import", moments::mid_import()),
+        ('5', "health", moments::alert()),
+        ('6', "wayout", moments::rolled_back()),
+        ('7', "timeline", moments::mid_import()),
+        ('8', "log", moments::alert()),
+    ];
+    for (key, name, story) in panes {
+        for size in [(80, 24), (120, 40)] {
+            let buf = dark(&story, &[KeyCode::Char(key)], size);
+            insta::assert_snapshot!(format!("pane-{name}-{}x{}", size.0, size.1), text(&buf));
+        }
+    }
+}
+
+#[test]
+fn dialogs_stand_in_the_middle() {
+    let rehearsal = moments::importing(Mode::Rehearsal);
+    for (key, name) in
+        [('?', "help"), (':', "palette"), ('R', "countdown"), ('n', "note"), ('w', "seat"), ('!', "faults")]
+    {
+        let buf = dark(&rehearsal, &[KeyCode::Char(key)], (80, 24));
+        insta::assert_snapshot!(format!("dialog-{name}"), text(&buf));
+    }
+    let third = [KeyCode::Char('6'), KeyCode::Down, KeyCode::Down, KeyCode::Char('R')];
+    let buf = dark(&moments::rolled_back(), &third, (80, 24));
+    assert!(text(&buf).contains("needs rung 2"), "the database cannot go back before the deployment");
+}
+
+#[test]
+fn the_first_frame_shows_the_start() {
+    let nothing = Story { state: State::default(), live: Live::default(), now: fixture::at(8, 30, 0) };
+    for (boot, name) in [(fixture::boot(), "boot"), (Boot::default(), "empty")] {
+        let buf = drawn(&nothing, &boot, &[], (80, 24), "dark", Depth::True);
+        insta::assert_snapshot!(name, text(&buf));
+    }
+}
+
+#[test]
+fn no_size_is_too_small_to_draw() {
+    for story in [moments::alert(), moments::migrating(), moments::rolling_back()] {
+        for key in ['1', '2', '3', '4', '5', '6', '7', '8', '?', ':', 'n', 'R', 'w'] {
+            for size in [(1, 1), (5, 3), (20, 8), (60, 15), (99, 24), (101, 20), (300, 90)] {
+                dark(&story, &[KeyCode::Char(key)], size);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_old_number_is_taken_off_the_screen() {
+    let mut story = moments::mid_import();
+    let line = |story: &Story| {
+        let text = text(&dark(story, &[], (140, 32)));
+        text.lines().find(|line| line.contains("error rate")).expect("the gauge").to_owned()
+    };
+    assert!(line(&story).contains("OK"));
+    story.wait(90);
+    assert!(line(&story).contains("stale") && line(&story).contains("0.18 %"), "{}", line(&story));
+    story.wait(200);
+    assert!(line(&story).contains("stale") && !line(&story).contains("0.18 %"), "{}", line(&story));
+}
