@@ -3,14 +3,22 @@
 //! A new subcommand is its file, a variant of [`Command`] and a line in [`run`]. Every command exits 0 for GO, 1 for NO-GO
 //! or failure, 2 for wrong usage or bad input, and works without a terminal.
 
+mod cockpit;
+mod front;
+mod headless;
 mod init;
+mod log;
+mod migrate;
 mod plan;
+mod rehearse;
+mod seat;
+mod status;
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{Parser, Subcommand};
 
 use crate::plan::Problem;
 use crate::plan::load::{Loaded, load};
@@ -24,6 +32,8 @@ pub struct Cli {
     /// Print JSON.
     #[arg(long, global = true)]
     json: bool,
+    #[command(flatten)]
+    seat: seat::Args,
     #[command(subcommand)]
     command: Option<Command>,
 }
@@ -51,6 +61,14 @@ enum Command {
     Plan(plan::Args),
     /// Write a commented gonogo.toml into this directory.
     Init(init::Args),
+    /// Rehearse the whole deployment against stand-ins on this machine.
+    Rehearse(rehearse::Args),
+    /// Say how the run stands.
+    Status,
+    /// Print the journal, an event a line.
+    Log(log::Args),
+    /// Migrate the database without the screen: plan, up, down, status, verify, backup.
+    Migrate(migrate::Args),
 }
 
 /// How a command ended.
@@ -82,10 +100,11 @@ pub fn run(cli: &Cli) -> color_eyre::Result<Exit> {
     match &cli.command {
         Some(Command::Plan(args)) => plan::run(args, &cli.files, cli.json),
         Some(Command::Init(args)) => init::run(args),
-        None => {
-            print(&Cli::command().render_help().to_string())?;
-            Ok(Exit::Usage)
-        }
+        Some(Command::Rehearse(args)) => rehearse::run(args, &cli.files, &cli.seat, cli.json),
+        Some(Command::Status) => status::run(&cli.files, cli.json),
+        Some(Command::Log(args)) => log::run(args, &cli.files, cli.json),
+        Some(Command::Migrate(args)) => migrate::run(args, &cli.files, cli.json),
+        None => cockpit::run(&cli.files, &cli.seat),
     }
 }
 
@@ -107,6 +126,23 @@ fn refuse(problems: &[Problem], json: bool) -> color_eyre::Result<Exit> {
         for problem in problems {
             eprintln!("{problem}");
         }
+    }
+    Ok(Exit::Usage)
+}
+
+/// The runtime of every command that waits for something: two threads, so that a large batch of rows on one does not
+/// keep a key waiting on the other.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()
+}
+
+/// Says in one line why a command cannot go on.
+fn complain(error: &dyn std::fmt::Display, json: bool) -> color_eyre::Result<Exit> {
+    if json {
+        let value = serde_json::json!({ "schema": 1, "error": error.to_string() });
+        print(&format!("{value}\n"))?;
+    } else {
+        eprintln!("gonogo: {error}");
     }
     Ok(Exit::Usage)
 }

@@ -3,7 +3,6 @@
 //!
 //! It holds no rule and draws nothing. The screen and the headless modes both stand on it.
 
-pub mod clerk;
 mod posts;
 
 use std::sync::Arc;
@@ -44,6 +43,11 @@ impl From<SubmitError> for CockpitError {
     }
 }
 
+/// A new cockpit's id.
+pub fn new_id() -> Arc<str> {
+    uuid::Uuid::new_v4().simple().to_string().into()
+}
+
 /// An open cockpit.
 #[derive(Debug)]
 pub struct Cockpit {
@@ -58,7 +62,13 @@ pub struct Cockpit {
 impl Cockpit {
     /// Takes a seat at the run of `store`: opens it if nobody has, takes the plan over if it was edited, and sends the
     /// crew to its posts.
-    pub async fn open(store: Store, loaded: &Loaded, mode: Mode, seat: &Actor) -> Result<Self, CockpitError> {
+    pub async fn open(
+        store: Store,
+        loaded: &Loaded,
+        mode: Mode,
+        seat: &Actor,
+        id: Arc<str>,
+    ) -> Result<Self, CockpitError> {
         let plan = Arc::new(loaded.plan.clone());
         let state = store.now();
         match &state.run {
@@ -84,7 +94,6 @@ impl Cockpit {
         }
         let secrets = Secrets::load(&loaded.path(&loaded.config.secrets.env_file))?;
         let kit = Kit::new(loaded.config.clone(), &loaded.root, secrets, store.clock().clone());
-        let id: Arc<str> = uuid::Uuid::new_v4().simple().to_string().into();
         let crew = Crew::start(&store, &id, posts::posts(&kit));
         let presence = Presence { cockpit: Arc::clone(&id), name: Arc::clone(&seat.name), role: seat.role };
         let here = tokio::spawn(say_here(store.clone(), presence));

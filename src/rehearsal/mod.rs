@@ -10,6 +10,7 @@ pub mod contacts;
 pub mod director;
 pub mod draw;
 pub mod faults;
+pub mod proof;
 pub mod scenario;
 pub mod scratch;
 pub mod settings;

@@ -119,7 +119,7 @@ pub struct Stage {
     /// Whether an unfinished rehearsal goes on.
     pub resumed: bool,
     _standins: Standins,
-    _scratch: Scratch,
+    scratch: Scratch,
     _lock: File,
 }
 
@@ -200,8 +200,17 @@ impl Stage {
         };
         files.point_at(dir, &addresses).map_err(|(path, source)| StageError::File { path, source })?;
         told(Prop::Standins, "eight, on 127.0.0.1".into());
+        // Setting the stage took time that is no time of the run.
+        store.set_pace(Pace { wall: Clock::wall().now(), ..pace }).await?;
         let loaded = load(Some(&dir.join("gonogo.toml")), None).map_err(StageError::Plan)?;
-        Ok(Self { loaded, store, world, resumed, _standins: standins, _scratch: scratch, _lock: lock })
+        Ok(Self { loaded, store, world, resumed, _standins: standins, scratch, _lock: lock })
+    }
+}
+
+impl Stage {
+    /// The scratch PostgreSQL.
+    pub const fn scratch(&self) -> &Scratch {
+        &self.scratch
     }
 }
 

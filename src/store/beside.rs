@@ -300,6 +300,14 @@ impl Beside {
     }
 }
 
+/// How the clock of the rehearsal at that journal runs; none where it is the day itself, or nothing is there yet.
+pub async fn pace_at(journal: &Path) -> Result<Option<Pace>, StoreError> {
+    if !path_of(journal).exists() {
+        return Ok(None);
+    }
+    Beside::open(journal).await?.pace().await
+}
+
 async fn ready(path: &Path) -> Result<SqliteConnection, StoreError> {
     let mut connection = connect(path, SqliteSynchronous::Off).await?;
     let failed = |error| StoreError::from_sqlx(path, error);

@@ -19,7 +19,9 @@ const SOME: &str = "…";
 pub fn hindrance(act: Act, app: &App, world: &World<'_>) -> Option<String> {
     match wish(act, app, world) {
         Ok(None) => None,
-        Ok(Some(command)) => decide(world.state, app.seat(), command).err().map(|refusal| refusal.to_string()),
+        Ok(Some(command)) => {
+            decide(world.state, app.seat(), command).err().map(|refusal| refusal.to_string())
+        }
         Err(why) => Some(why),
     }
 }
@@ -74,7 +76,13 @@ pub fn wish(act: Act, app: &App, world: &World<'_>) -> Result<Option<Command>, S
         Act::Announce => Command::Request(JobKind::Announce { message: SOME.into(), text: None }),
         Act::Seat | Act::Faults | Act::Jump if !world.rehearses() => return Err("rehearsals only".into()),
         Act::Faults => Command::Inject { fault: SOME.into() },
-        Act::Show(_) | Act::NextPane | Act::PrevPane | Act::Move(_) | Act::Filter | Act::Palette | Act::Help => {
+        Act::Show(_)
+        | Act::NextPane
+        | Act::PrevPane
+        | Act::Move(_)
+        | Act::Filter
+        | Act::Palette
+        | Act::Help => {
             return Ok(None);
         }
         Act::Seat | Act::Jump | Act::Back | Act::Quit => return Ok(None),

@@ -138,8 +138,10 @@ impl App {
     pub fn runnable<'a>(&self, world: &World<'a>) -> Option<&'a Item> {
         let item = self.item(world)?;
         let open = matches!(world.state.item(&item.id), ItemState::Open | ItemState::Failed { .. });
-        (matches!(self.pane, Pane::Overview | Pane::Checklist) && open && (item.action.is_some() || item.check.is_some()))
-            .then_some(item)
+        (matches!(self.pane, Pane::Overview | Pane::Checklist)
+            && open
+            && (item.action.is_some() || item.check.is_some()))
+        .then_some(item)
     }
 
     /// The phase that the overview unfolds.

@@ -135,7 +135,8 @@ impl Default for Ears {
 
 /// Hands an input to the app, and what it orders to whoever acts.
 fn take(app: &mut App, input: Input, feed: &Feed, options: &Options) {
-    let (state, live, boot) = (feed.state.borrow().clone(), feed.live.borrow().clone(), feed.boot.borrow().clone());
+    let (state, live, boot) =
+        (feed.state.borrow().clone(), feed.live.borrow().clone(), feed.boot.borrow().clone());
     let world = World {
         state: &state,
         live: &live,
@@ -158,12 +159,18 @@ fn take(app: &mut App, input: Input, feed: &Feed, options: &Options) {
     }
 }
 
-fn paint<B>(terminal: &mut Terminal<B>, app: &mut App, feed: &Feed, options: &Options) -> color_eyre::Result<Instant>
+fn paint<B>(
+    terminal: &mut Terminal<B>,
+    app: &mut App,
+    feed: &Feed,
+    options: &Options,
+) -> color_eyre::Result<Instant>
 where
     B: Backend,
     B::Error: Send + Sync + 'static,
 {
-    let (state, live, boot) = (feed.state.borrow().clone(), feed.live.borrow().clone(), feed.boot.borrow().clone());
+    let (state, live, boot) =
+        (feed.state.borrow().clone(), feed.live.borrow().clone(), feed.boot.borrow().clone());
     let world = World {
         state: &state,
         live: &live,

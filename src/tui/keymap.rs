@@ -170,24 +170,87 @@ pub const BINDINGS: &[Binding] = {
     use Where as W;
     const LISTS: Where = W::In(&[Pane::Checklist, Pane::Log]);
     &[
-        bind(&[Char(' ')], A::Tick, "tick", "tick the item (or give its value); sign the gate", G::Checklist, W::Everywhere),
-        bind(&[Enter], A::Enter, "run", "run the item's action or check; open what is selected", G::Checklist, W::Everywhere),
+        bind(
+            &[Char(' ')],
+            A::Tick,
+            "tick",
+            "tick the item (or give its value); sign the gate",
+            G::Checklist,
+            W::Everywhere,
+        ),
+        bind(
+            &[Enter],
+            A::Enter,
+            "run",
+            "run the item's action or check; open what is selected",
+            G::Checklist,
+            W::Everywhere,
+        ),
         bind(&[Char('n')], A::Note, "note", "write a note", G::Checklist, W::Everywhere),
-        bind(&[Char('d')], A::Deviation, "deviation", "write down what was done otherwise than planned", G::Checklist, W::Everywhere),
+        bind(
+            &[Char('d')],
+            A::Deviation,
+            "deviation",
+            "write down what was done otherwise than planned",
+            G::Checklist,
+            W::Everywhere,
+        ),
         bind(&[Char('s')], A::Skip, "skip", "skip the item, with a reason", G::Checklist, W::Everywhere),
-        bind(&[Char('f')], A::Fail, "fail", "say that the item failed, with a reason", G::Checklist, W::Everywhere),
-        bind(&[Char('u')], A::Reopen, "reopen", "reopen the item, with a reason", G::Checklist, W::Everywhere),
+        bind(
+            &[Char('f')],
+            A::Fail,
+            "fail",
+            "say that the item failed, with a reason",
+            G::Checklist,
+            W::Everywhere,
+        ),
+        bind(
+            &[Char('u')],
+            A::Reopen,
+            "reopen",
+            "reopen the item, with a reason",
+            G::Checklist,
+            W::Everywhere,
+        ),
         bind(&[Char('g')], A::Go, "GO", "call GO, or start the phase that is next", G::Run, W::Everywhere),
         bind(&[Char('G')], A::NoGo, "NO-GO", "call NO-GO, with a reason", G::Run, W::Everywhere),
         bind(&[Char('E')], A::End, "end", "end the run, and say how it ended", G::Run, W::Everywhere),
-        bind(&[Char('R')], A::WayOut, "way out", "take the release back: armed beforehand, three seconds to stop it", G::Emergency, W::Everywhere),
+        bind(
+            &[Char('R')],
+            A::WayOut,
+            "way out",
+            "take the release back: armed beforehand, three seconds to stop it",
+            G::Emergency,
+            W::Everywhere,
+        ),
         bind(&[Char('A')], A::Arm, "arm", "open or close the guard over R", G::Emergency, W::Everywhere),
-        bind(&[Char('a')], A::Acknowledge, "seen", "say that the alert was seen", G::Emergency, W::Everywhere),
-        bind(&[Char('p')], A::Pause, "pause", "pause the running job, or let it go on", G::Work, W::Everywhere),
+        bind(
+            &[Char('a')],
+            A::Acknowledge,
+            "seen",
+            "say that the alert was seen",
+            G::Emergency,
+            W::Everywhere,
+        ),
+        bind(
+            &[Char('p')],
+            A::Pause,
+            "pause",
+            "pause the running job, or let it go on",
+            G::Work,
+            W::Everywhere,
+        ),
         bind(&[Char('x')], A::Cancel, "cancel", "ask the running job to give up", G::Work, W::Everywhere),
         bind(&[Char('e')], A::Announce, "announce", "write and send an announcement", G::Work, W::Everywhere),
         bind(&[Char('w')], A::Seat, "seat", "take another seat: name and role", G::Rehearsal, W::Rehearsal),
-        bind(&[Char('!')], A::Faults, "faults", "throw a fault in, or take it away", G::Rehearsal, W::Rehearsal),
+        bind(
+            &[Char('!')],
+            A::Faults,
+            "faults",
+            "throw a fault in, or take it away",
+            G::Rehearsal,
+            W::Rehearsal,
+        ),
         bind(&[Char('J')], A::Jump, "jump", "jump over the present wait", G::Rehearsal, W::Rehearsal),
         bind(&[Char('1')], A::Show(Pane::Overview), "", "overview", G::Look, W::Everywhere),
         bind(&[Char('2')], A::Show(Pane::Checklist), "", "checklist", G::Look, W::Everywhere),
@@ -238,7 +301,10 @@ pub fn lookup(key: KeyEvent, pane: Pane) -> Option<Act> {
     if key.modifiers.intersects(KeyModifiers::ALT | KeyModifiers::SUPER) {
         return None;
     }
-    BINDINGS.iter().find(|binding| binding.holds(pane) && binding.keys.contains(&key.code)).map(|binding| binding.act)
+    BINDINGS
+        .iter()
+        .find(|binding| binding.holds(pane) && binding.keys.contains(&key.code))
+        .map(|binding| binding.act)
 }
 
 /// The line of the table for an act.
@@ -286,7 +352,10 @@ mod tests {
     #[test]
     fn every_pane_has_its_number() {
         for (place, pane) in Pane::ALL.iter().enumerate() {
-            let key = KeyEvent::new(Char(char::from_digit(place as u32 + 1, 10).expect("a digit")), KeyModifiers::NONE);
+            let key = KeyEvent::new(
+                Char(char::from_digit(place as u32 + 1, 10).expect("a digit")),
+                KeyModifiers::NONE,
+            );
             assert_eq!(lookup(key, Pane::Overview), Some(Act::Show(*pane)));
         }
     }
@@ -295,7 +364,10 @@ mod tests {
     fn what_cannot_be_undone_is_a_capital_and_far_from_the_arrows() {
         for act in [Act::WayOut, Act::Arm, Act::NoGo, Act::End, Act::Jump] {
             let keys = binding(act).expect("it is bound").keys;
-            assert!(keys.iter().all(|key| matches!(key, Char(letter) if letter.is_ascii_uppercase())), "{act:?}");
+            assert!(
+                keys.iter().all(|key| matches!(key, Char(letter) if letter.is_ascii_uppercase())),
+                "{act:?}"
+            );
         }
     }
 }

@@ -21,7 +21,14 @@ const WIDE: f64 = 8.428;
 const HIGH: f64 = 18.0;
 
 /// The overview at a moment, as the lead sees it.
-pub fn picture(state: &State, live: &Live, now: DateTime<Utc>, width: u16, height: u16, theme: &Theme) -> String {
+pub fn picture(
+    state: &State,
+    live: &Live,
+    now: DateTime<Utc>,
+    width: u16,
+    height: u16,
+    theme: &Theme,
+) -> String {
     let lead = state.tail.iter().rev().find(|record| record.by.role == Duty::Lead);
     let seat = lead.map_or_else(|| Actor::person("lead", Duty::Lead), |record| record.by.clone());
     let app = App::new(seat);
@@ -60,7 +67,10 @@ pub fn svg(buf: &Buffer, theme: &Theme) -> String {
                 (hex(Some(first.fg), &text), hex(Some(first.bg), &ground))
             };
             if bg != ground {
-                let _ = write!(out, "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{long:.1}\" height=\"{HIGH}\" fill=\"{bg}\"/>");
+                let _ = write!(
+                    out,
+                    "<rect x=\"{left:.1}\" y=\"{top:.1}\" width=\"{long:.1}\" height=\"{HIGH}\" fill=\"{bg}\"/>"
+                );
             }
             if symbols.trim().is_empty() {
                 continue;

@@ -81,7 +81,9 @@ pub fn rows<'a>(plan: &'a Plan, unfolded: Unfolded<'_>, filter: &str) -> Vec<Row
             }
             let from = rows.len();
             nest(phase, &section.items, 0, &wanted, &mut rows);
-            rows.extend(section.gates.iter().filter(|gate| wanted(&gate.title)).map(|gate| Row::Gate(phase, gate)));
+            rows.extend(
+                section.gates.iter().filter(|gate| wanted(&gate.title)).map(|gate| Row::Gate(phase, gate)),
+            );
             if rows.len() == from && !filter.is_empty() {
                 rows.truncate(before);
             }

@@ -72,7 +72,9 @@ fn header(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
         .put(sign, scene.of(role));
     let all = plan.checklist.phases.iter().filter(|phase| phase.number().is_some()).count();
     let phase = match world.state.current_phase() {
-        _ if run.ended.is_some() => run.ended.map_or_else(String::new, |(_, ending)| ending.words().to_owned()),
+        _ if run.ended.is_some() => {
+            run.ended.map_or_else(String::new, |(_, ending)| ending.words().to_owned())
+        }
         None => "all phases through".into(),
         Some(phase) => {
             let number = match phase.kind {
@@ -114,7 +116,12 @@ fn header(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
             .with_end_of(people)
             .draw(buf, area);
     } else {
-        title.put("  ", muted).put(guard, scene.of(guard_role)).end(clock, text).end(" ", text).draw(buf, area);
+        title
+            .put("  ", muted)
+            .put(guard, scene.of(guard_role))
+            .end(clock, text)
+            .end(" ", text)
+            .draw(buf, area);
         let second = Rect { y: area.y + 1, height: 1, ..area };
         Row::new()
             .put(format!(" {phase}  "), text)
@@ -158,7 +165,9 @@ fn boot(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
         let words = if matches!(status, BootStatus::Doing) { Role::Text } else { role };
         let row = Row::new().put(sign, scene.of(role)).put(name.as_str(), scene.of(words));
         match status {
-            BootStatus::Done { note } if !note.is_empty() => put(row.put(format!("  {note}"), scene.of(Role::Muted))),
+            BootStatus::Done { note } if !note.is_empty() => {
+                put(row.put(format!("  {note}"), scene.of(Role::Muted)))
+            }
             BootStatus::Failed { what, next } => {
                 put(row);
                 for line in super::widgets::text::wrap(what, usize::from(inner.width.saturating_sub(4))) {
@@ -177,8 +186,20 @@ fn boot(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
 }
 
 /// The title line of a full pane and what is inside.
-pub(super) fn full(scene: &Scene<'_>, buf: &mut Buffer, area: Rect, pane: Pane, note: String, role: Role) -> Rect {
+pub(super) fn full(
+    scene: &Scene<'_>,
+    buf: &mut Buffer,
+    area: Rect,
+    pane: Pane,
+    note: String,
+    role: Role,
+) -> Rect {
     let number = pane as usize + 1;
     let title = format!("{number} {}", pane.title());
-    panel(buf, area, scene.theme, &Panel::new(&title).note(note, role).shape(super::widgets::frame::Shape::Focus))
+    panel(
+        buf,
+        area,
+        scene.theme,
+        &Panel::new(&title).note(note, role).shape(super::widgets::frame::Shape::Focus),
+    )
 }

@@ -143,8 +143,8 @@ impl Theme {
         if !Path::new(name).extension().is_some_and(|end| end.eq_ignore_ascii_case("toml")) {
             return Err(ThemeError::Unknown(name.into()));
         }
-        let text = std::fs::read_to_string(name)
-            .map_err(|source| ThemeError::Read { file: name.into(), source })?;
+        let text =
+            std::fs::read_to_string(name).map_err(|source| ThemeError::Read { file: name.into(), source })?;
         Self::parse(name, &text).map(|theme| theme.degraded(depth))
     }
 
@@ -262,7 +262,12 @@ fn style(value: &toml::Value) -> Result<Style, (String, String)> {
     let table = match value {
         toml::Value::String(fg) => return Ok(Style::new().fg(color(fg)?)),
         toml::Value::Table(table) => table,
-        _ => return Err(("is no style".into(), "write \"#rrggbb\" or { fg = \"#rrggbb\", bold = true }".into())),
+        _ => {
+            return Err((
+                "is no style".into(),
+                "write \"#rrggbb\" or { fg = \"#rrggbb\", bold = true }".into(),
+            ));
+        }
     };
     let mut style = Style::new();
     for (key, value) in table {
@@ -285,7 +290,8 @@ fn style(value: &toml::Value) -> Result<Style, (String, String)> {
 }
 
 fn color(word: &str) -> Result<Color, (String, String)> {
-    word.parse().map_err(|_| (format!("{word:?} is no colour"), "write #rrggbb or one of the sixteen names".into()))
+    word.parse()
+        .map_err(|_| (format!("{word:?} is no colour"), "write #rrggbb or one of the sixteen names".into()))
 }
 
 fn nearest(word: &str, words: &[&str]) -> String {
@@ -331,7 +337,8 @@ mod tests {
         let text = SHIPPED[0].1.replace("accent", "acccent");
         let error = Theme::parse("my.toml", &text).expect_err("it is unknown").to_string();
         assert_eq!(error, "theme my.toml: unknown role \"acccent\"; did you mean \"accent\"?");
-        let error = Theme::parse("my.toml", "[roles]\ntext = { fgg = \"#ffffff\" }").expect_err("unknown key");
+        let error =
+            Theme::parse("my.toml", "[roles]\ntext = { fgg = \"#ffffff\" }").expect_err("unknown key");
         assert!(error.to_string().contains("did you mean \"fg\""), "{error}");
     }
 

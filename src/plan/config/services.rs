@@ -59,7 +59,7 @@ defaults! {
     slack_api: Url = url("https://slack.com/api/");
     statuspage_api: Url = url("https://api.statuspage.io/v1/");
     statuspage_key: String = word("STATUSPAGE_API_KEY");
-    pagerduty_api: Url = url("https://events.pagerduty.com/");
+    pagerduty_api: Url = url("https://events.pagerduty.com/v2/");
     pagerduty_key: String = word("PAGERDUTY_ROUTING_KEY");
 }
 

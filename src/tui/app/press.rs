@@ -35,7 +35,10 @@ impl App {
     pub(super) fn press(&mut self, act: Act, world: &World<'_>, at: Instant) -> Vec<Order> {
         self.notice = None;
         if self.slid.is_some_and(|slid| at < slid + SLIDE) && self.follows() && is_about_the_cursor(act) {
-            self.say(Notice::Info("somebody settled what stood here just now; look, then press again".into()), at);
+            self.say(
+                Notice::Info("somebody settled what stood here just now; look, then press again".into()),
+                at,
+            );
             return Vec::new();
         }
         if let Some(why) = acts::hindrance(act, self, world) {
@@ -57,9 +60,14 @@ impl App {
             Act::Quit => return self.quit(world),
             Act::Tick => return self.tick(world),
             Act::Enter => return self.enter(world),
-            Act::Note => self.write(Purpose::Note(NoteKind::Note, self.item(world).map(|item| item.id.clone())), world),
+            Act::Note => {
+                self.write(Purpose::Note(NoteKind::Note, self.item(world).map(|item| item.id.clone())), world)
+            }
             Act::Deviation => {
-                self.write(Purpose::Note(NoteKind::Deviation, self.item(world).map(|item| item.id.clone())), world);
+                self.write(
+                    Purpose::Note(NoteKind::Deviation, self.item(world).map(|item| item.id.clone())),
+                    world,
+                );
             }
             Act::Skip => self.about_item(world, Purpose::Skip),
             Act::Fail => self.about_item(world, Purpose::Fail),
@@ -119,7 +127,9 @@ impl App {
 
     fn tick(&mut self, world: &World<'_>) -> Vec<Order> {
         if let Some(Spot::Gate(id)) = self.spot(world) {
-            let Some((phase, section, gate)) = world.plan().and_then(|plan| plan.gate(&id)) else { return Vec::new() };
+            let Some((phase, section, gate)) = world.plan().and_then(|plan| plan.gate(&id)) else {
+                return Vec::new();
+            };
             let under = if section.title.is_empty() { &phase.title } else { &section.title };
             let lines = vec![
                 format!("{} puts a name under {:?}, as {}.", self.seat.name, gate.title, self.seat.role),
@@ -184,7 +194,8 @@ impl App {
             ("GO", lines)
         } else {
             let takes = phase.takes.and_then(|takes| chrono::TimeDelta::from_std(takes).ok());
-            let takes = takes.map(|takes| format!(", planned for {}", crate::tui::widgets::text::span(takes)));
+            let takes =
+                takes.map(|takes| format!(", planned for {}", crate::tui::widgets::text::span(takes)));
             let lines = vec![
                 format!("{:?} begins: {all} items{}.", phase.title, takes.unwrap_or_default()),
                 "Everybody's cockpit shows it as running from now on.".into(),
@@ -233,13 +244,17 @@ fn consequence(item: &Item, state: &State) -> Option<Vec<String>> {
     let what = match item.action.as_ref()? {
         Action::Backup => return None,
         Action::Migrate { to: Some(to) } => format!("The database is migrated, up to and including {to:03}."),
-        Action::Migrate { to: None } => "The database is migrated, every migration that is not applied yet.".into(),
+        Action::Migrate { to: None } => {
+            "The database is migrated, every migration that is not applied yet.".into()
+        }
         Action::Deploy => "The release goes live: production points at it.".into(),
         Action::Import => "Contacts are imported from Pulse into the database, in batches.".into(),
         Action::Sync => "What changed in Pulse is taken over now, and every 15 minutes from now on.".into(),
         Action::Announce { message } => format!("The message {message:?} is sent."),
         Action::Rollout { share } => format!("{share} % of the users get the feature."),
-        Action::Drill { rung } => format!("Rung {rung} of the way out is taken for real where drills run, and timed."),
+        Action::Drill { rung } => {
+            format!("Rung {rung} of the way out is taken for real where drills run, and timed.")
+        }
     };
     let mode = match state.run.as_ref().map(|run| run.mode) {
         Some(Mode::Live) => "This is LIVE.",

@@ -42,13 +42,15 @@ impl Choice {
     pub fn new(question: Question, world: &World<'_>) -> Self {
         let mut picked = 0;
         let (about, options) = match &question {
-            Question::Item(id) => world.plan().and_then(|plan| plan.item(id)).map_or_else(Default::default, |(_, item)| {
-                let options = match &item.kind {
-                    ItemKind::Choice { of } => of.clone(),
-                    ItemKind::Tick | ItemKind::Value { .. } => Vec::new(),
-                };
-                (item.text.clone(), options)
-            }),
+            Question::Item(id) => {
+                world.plan().and_then(|plan| plan.item(id)).map_or_else(Default::default, |(_, item)| {
+                    let options = match &item.kind {
+                        ItemKind::Choice { of } => of.clone(),
+                        ItemKind::Tick | ItemKind::Value { .. } => Vec::new(),
+                    };
+                    (item.text.clone(), options)
+                })
+            }
             Question::Ending => {
                 let likely = acts::likely_ending(world);
                 picked = Ending::ALL.iter().position(|ending| *ending == likely).unwrap_or(0);
@@ -110,7 +112,10 @@ impl Choice {
         for (place, option) in self.options.iter().enumerate() {
             let picked = place == self.picked;
             let (mark, role) = if picked { ("▸ ", Role::Accent) } else { ("  ", Role::Text) };
-            put(Row::new().put(mark, scene.of(role)).put(format!("{} {option}", place + 1), scene.of(role)), picked);
+            put(
+                Row::new().put(mark, scene.of(role)).put(format!("{} {option}", place + 1), scene.of(role)),
+                picked,
+            );
         }
         put(Row::new(), false);
         put(
@@ -127,7 +132,8 @@ impl Choice {
 /// The messages that the plan names, and one for a plain status.
 fn messages(world: &World<'_>) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
-    for item in world.plan().into_iter().flat_map(|plan| plan.checklist.phases.iter().flat_map(Phase::items)) {
+    for item in world.plan().into_iter().flat_map(|plan| plan.checklist.phases.iter().flat_map(Phase::items))
+    {
         if let Some(Action::Announce { message }) = &item.action
             && !names.contains(message)
         {

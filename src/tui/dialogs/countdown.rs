@@ -78,16 +78,17 @@ impl Countdown {
                 row.draw(buf, area);
             }
         };
-        put(Row::new().put(format!("{} {}", self.rung, self.title), scene.of(Role::Title)).end(
-            format!("in {}.{} s", tenths / 10, tenths % 10),
-            scene.of(Role::Bad),
-        ));
+        put(Row::new()
+            .put(format!("{} {}", self.rung, self.title), scene.of(Role::Title))
+            .end(format!("in {}.{} s", tenths / 10, tenths % 10), scene.of(Role::Bad)));
         put(Row::new().put(format!("loses {}", self.loses), text));
         put(Row::new().put("running imports, migrations and deployments are told to stop", muted));
         put(Row::new());
         let full = usize::from(inner.width);
         let filled = full * usize::try_from(self.left.as_millis()).unwrap_or(0) / 3_000;
-        put(Row::new().put("█".repeat(filled), scene.of(Role::Bad)).put("░".repeat(full - filled), scene.of(Role::Faint)));
+        put(Row::new()
+            .put("█".repeat(filled), scene.of(Role::Bad))
+            .put("░".repeat(full - filled), scene.of(Role::Faint)));
         put(Row::new());
         put(Row::new().put("esc", accent).put(" stop   ", text).put("R", accent).put(" go now", text));
     }

@@ -48,7 +48,11 @@ impl Faults {
             if place == self.picked {
                 buf.set_style(row, scene.of(Role::Selected));
             }
-            let (sign, role) = if is_on(scene.world.state, &fault.name) { ("◆ on  ", Role::Warn) } else { ("○ off ", Role::Text) };
+            let (sign, role) = if is_on(scene.world.state, &fault.name) {
+                ("◆ on  ", Role::Warn)
+            } else {
+                ("○ off ", Role::Text)
+            };
             Row::new()
                 .put(sign, scene.of(role))
                 .column(&fault.name, 18, scene.of(role))

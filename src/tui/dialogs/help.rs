@@ -64,7 +64,12 @@ impl Help {
         let from = self.from.min(longest.saturating_sub(room));
         let column = if wide { inner.width / 2 } else { inner.width };
         for (part, x) in [(&table[..split], inner.x), (&table[split..], inner.x + column)] {
-            let place = Rect { x, width: column.min(inner.right().saturating_sub(x)), height: columns(room), ..inner };
+            let place = Rect {
+                x,
+                width: column.min(inner.right().saturating_sub(x)),
+                height: columns(room),
+                ..inner
+            };
             for (row, line) in part.iter().skip(from).zip(lines(place)) {
                 row.draw(buf, line);
             }

@@ -189,12 +189,8 @@ pub(super) fn open(
     role: Role,
 ) -> Rect {
     let (width, height) = (width.min(area.width), (height + 2).min(area.height));
-    let place = Rect {
-        x: area.x + (area.width - width) / 2,
-        y: area.y + (area.height - height) / 2,
-        width,
-        height,
-    };
+    let place =
+        Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height };
     Clear.render(place, buf);
     buf.set_style(place, scene.of(Role::Ground).patch(scene.of(Role::Text)));
     let inner = panel(buf, place, scene.theme, &Panel::new(title).shape(Shape::Focus));
@@ -210,7 +206,8 @@ pub(super) fn open(
 pub fn quit(job: &Job) -> confirm::Confirm {
     let lines = vec![
         format!("{} {} runs in this cockpit.", job.kind.title(), job.id),
-        "It stops where it is; another cockpit with its credentials, or the next start of this one, goes on.".into(),
+        "It stops where it is; another cockpit with its credentials, or the next start of this one, goes on."
+            .into(),
     ];
     confirm::Confirm::leaving(lines)
 }

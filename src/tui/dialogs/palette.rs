@@ -52,12 +52,16 @@ impl Palette {
                 does: Does::Act(binding.act),
             })
             .collect();
-        entries.extend(work(world).into_iter().map(|kind| Entry {
-            name: format!("work: {}", kind.title()),
-            key: String::new(),
-            why: decide(world.state, app.seat(), Command::Request(kind.clone())).err().map(|no| no.to_string()),
-            does: Does::Work(kind),
-        }));
+        entries.extend(
+            work(world).into_iter().map(|kind| Entry {
+                name: format!("work: {}", kind.title()),
+                key: String::new(),
+                why: decide(world.state, app.seat(), Command::Request(kind.clone()))
+                    .err()
+                    .map(|no| no.to_string()),
+                does: Does::Work(kind),
+            }),
+        );
         Self { entries, text: String::new(), picked: 0 }
     }
 
@@ -96,8 +100,11 @@ impl Palette {
                     Does::Act(act) => Answer::Press(*act),
                     Does::Work(kind) => {
                         let mut lines = vec![format!("{} is asked for, beside the checklist.", kind.title())];
-                        lines.extend(entry.why.clone().map(|why| format!("It will be refused as things stand: {why}")));
-                        let order = Order::Command { by: seat.clone(), command: Command::Request(kind.clone()) };
+                        lines.extend(
+                            entry.why.clone().map(|why| format!("It will be refused as things stand: {why}")),
+                        );
+                        let order =
+                            Order::Command { by: seat.clone(), command: Command::Request(kind.clone()) };
                         let confirm = Confirm::new("Run", lines, order);
                         Answer::Instead(Box::new(Overlay::Confirm(confirm)), Vec::new())
                     }

@@ -111,7 +111,10 @@ impl Progress {
         put(title.end(format!("{sign} {word}  {}", span(took)), scene.of(role)));
         put(Row::new());
         let room = usize::from(inner.height).saturating_sub(6);
-        let running = job.steps.iter().position(|step| !matches!(step.status, crate::run::job::StepStatus::Ended { .. }));
+        let running = job
+            .steps
+            .iter()
+            .position(|step| !matches!(step.status, crate::run::job::StepStatus::Ended { .. }));
         let from = running.unwrap_or(count).saturating_sub(room / 2).min(count.saturating_sub(room));
         for step in job.steps.iter().skip(from).take(room) {
             put(steps::row(step, scene.theme, now));

@@ -83,7 +83,8 @@ impl Seat {
     }
 
     pub(super) fn draw(&self, scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
-        let inner = open(scene, buf, area, (52, columns(Duty::PEOPLE.len()) + 4), "Take a seat", Role::Accent);
+        let inner =
+            open(scene, buf, area, (52, columns(Duty::PEOPLE.len()) + 4), "Take a seat", Role::Accent);
         let mut rows = lines(inner);
         let mut put = |row: Row<'_>, picked: bool| {
             if let Some(area) = rows.next() {

@@ -97,15 +97,17 @@ impl Words {
             Purpose::Note(_, Some(id)) | Purpose::Skip(id) | Purpose::Fail(id) | Purpose::Reopen(id) => {
                 plan.and_then(|plan| plan.item(id)).map_or_else(String::new, |(_, item)| item.text.clone())
             }
-            Purpose::Value(id) => plan.and_then(|plan| plan.item(id)).map_or_else(String::new, |(_, item)| {
-                match &item.kind {
-                    ItemKind::Value { expect: Some(expect) } => format!("{}  (expected: {expect})", item.text),
+            Purpose::Value(id) => {
+                plan.and_then(|plan| plan.item(id)).map_or_else(String::new, |(_, item)| match &item.kind {
+                    ItemKind::Value { expect: Some(expect) } => {
+                        format!("{}  (expected: {expect})", item.text)
+                    }
                     _ => item.text.clone(),
-                }
-            }),
-            Purpose::NoGo(id) => plan.and_then(|plan| plan.phase(id)).map_or_else(String::new, |phase| {
-                format!("{}; the phase stays open", phase.title)
-            }),
+                })
+            }
+            Purpose::NoGo(id) => plan
+                .and_then(|plan| plan.phase(id))
+                .map_or_else(String::new, |phase| format!("{}; the phase stays open", phase.title)),
             Purpose::Announce(_) => "empty: the text of the plan's message".into(),
         };
         Self { purpose, about, area }

@@ -20,20 +20,24 @@ pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     for (place, ((id, alert), line)) in firing.into_iter().zip(area.rows()).enumerate() {
         let metric = scene.world.plan().and_then(|plan| plan.metric(id));
         let critical = metric.is_some_and(|metric| metric.severity == Severity::Critical);
-        let (sign, role) = if critical { (" ▲ CRITICAL ", Role::Bad) } else { (" ◆ WARNING ", Role::Warn) };
+        let (sign, role) =
+            if critical { (" ▲ CRITICAL ", Role::Bad) } else { (" ◆ WARNING ", Role::Warn) };
         let label = metric.map_or_else(|| id.to_string(), |metric| metric.label.clone());
-        let seen = alert.seen.as_ref().map_or_else(|| "not yet seen (a)".into(), |seen| format!("seen by {}", seen.by.name));
+        let seen = alert
+            .seen
+            .as_ref()
+            .map_or_else(|| "not yet seen (a)".into(), |seen| format!("seen by {}", seen.by.name));
         let mut row = Row::new()
             .put(sign, scene.of(role))
             .put(format!(" {label} {}", alert.reading), scene.of(Role::Text))
             .put(format!("  for {}  {seen}", age(scene.world.now - alert.since)), scene.of(Role::Muted));
         if place + 1 == lines && more > 0 {
             row = row.end(format!("and {more} more "), scene.of(role));
-        } else if critical
-            && let Some(rung) = scene.app.rung(&scene.world)
-        {
+        } else if critical && let Some(rung) = scene.app.rung(&scene.world) {
             let key = if state.guard == Guard::Closed { "A then R" } else { "R" };
-            row = row.end(key, scene.of(Role::Accent)).end(format!(" {}, loses {} ", rung.title, rung.loses), scene.of(Role::Text));
+            row = row
+                .end(key, scene.of(Role::Accent))
+                .end(format!(" {}, loses {} ", rung.title, rung.loses), scene.of(Role::Text));
         }
         row.draw(buf, line);
     }

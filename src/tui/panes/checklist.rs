@@ -24,12 +24,14 @@ pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     let lines = rows(plan, Unfolded::All, filter);
     let (list, more) = if inner.width >= 96 {
         let [list, _, more] =
-            Layout::horizontal([Constraint::Fill(3), Constraint::Length(2), Constraint::Fill(2)]).areas(inner);
+            Layout::horizontal([Constraint::Fill(3), Constraint::Length(2), Constraint::Fill(2)])
+                .areas(inner);
         (list, more)
     } else {
         let below = (inner.height / 3).max(5);
         let [list, _, more] =
-            Layout::vertical([Constraint::Fill(1), Constraint::Length(1), Constraint::Length(below)]).areas(inner);
+            Layout::vertical([Constraint::Fill(1), Constraint::Length(1), Constraint::Length(below)])
+                .areas(inner);
         (list, more)
     };
     draw_rows(scene, buf, list, &lines);
@@ -75,7 +77,9 @@ fn draw_rows(scene: &Scene<'_>, buf: &mut Buffer, area: Rect, lines: &[Line<'_>]
         }
         match line {
             Line::Phase(phase) => phase_row(scene, phase),
-            Line::Section(section) => Row::new().put("  ", scene.of(Role::Muted)).put(section.title.as_str(), scene.of(Role::Muted)),
+            Line::Section(section) => {
+                Row::new().put("  ", scene.of(Role::Muted)).put(section.title.as_str(), scene.of(Role::Muted))
+            }
             Line::Item(_, item, depth) => item_row(scene, item, *depth),
             Line::Gate(_, gate) => gate_row(scene, gate),
         }
@@ -107,7 +111,8 @@ fn phase_row<'a>(scene: &Scene<'_>, phase: &'a Phase) -> Row<'a> {
         row = row.put("  NO-GO", scene.of(Role::Warn));
     }
     let time = took.or_else(planned).unwrap_or_default();
-    row.end(format!("{time:>7}"), scene.of(Role::Muted)).end(format!("{:>8}", format!("{settled}/{all}")), scene.of(role))
+    row.end(format!("{time:>7}"), scene.of(Role::Muted))
+        .end(format!("{:>8}", format!("{settled}/{all}")), scene.of(role))
 }
 
 /// An item's sign and roles for sign and text.
@@ -175,7 +180,11 @@ fn gate_row<'a>(scene: &Scene<'_>, gate: &'a Gate) -> Row<'a> {
         .map(|role| role.word())
         .collect();
     let row = Row::new().put(format!("  {sign} "), scene.of(role)).put(gate.title.as_str(), scene.of(role));
-    let row = if names.is_empty() { row } else { row.put(format!("  {}", names.join(", ")), scene.of(Role::Muted)) };
+    let row = if names.is_empty() {
+        row
+    } else {
+        row.put(format!("  {}", names.join(", ")), scene.of(Role::Muted))
+    };
     if whole { row } else { row.end(missing.join(" "), scene.of(Role::Muted)) }
 }
 

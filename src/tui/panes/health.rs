@@ -53,14 +53,20 @@ fn line(scene: &Scene<'_>, buf: &mut Buffer, area: Rect, gauge: &Judged<'_>) {
     let (value, value_role) = gauge.figure();
     let (sign, word, role) = gauge.sign();
     let label = if wide { 15 } else { 14 };
-    let left = Row::new()
-        .column(&gauge.metric.label, label, scene.of(Role::Text))
-        .number(&value, 9, scene.of(value_role));
+    let left = Row::new().column(&gauge.metric.label, label, scene.of(Role::Text)).number(
+        &value,
+        9,
+        scene.of(value_role),
+    );
     let n = gauge.observations().map_or_else(String::new, |n| format!("n {}", count(n)));
     let old = gauge.age.map_or_else(String::new, age);
     let right = if wide { 29 } else { 26 };
     let end = Row::new().put(format!("{sign} "), scene.of(role)).column(word, 10, scene.of(role));
-    let end = if wide { end.number(&n, 10, scene.of(Role::Muted)) } else { end.number(&n, 8, scene.of(Role::Muted)) };
+    let end = if wide {
+        end.number(&n, 10, scene.of(Role::Muted))
+    } else {
+        end.number(&n, 8, scene.of(Role::Muted))
+    };
     let end = end.number(&old, if wide { 7 } else { 6 }, scene.of(Role::Muted));
     left.draw(buf, area);
     let from = area.x + label as u16 + 9 + 2;
@@ -146,7 +152,9 @@ fn story(scene: &Scene<'_>, gauge: &Judged<'_>) -> Row<'static> {
         .put(trend(&values, 28, low, high), scene.of(Role::Progress))
         .put(facts, scene.of(Role::Muted));
     match alert {
-        Some(alert) => row.end(format!("▲ since {}", span(scene.world.now - alert.since)), scene.of(Role::Bad)),
+        Some(alert) => {
+            row.end(format!("▲ since {}", span(scene.world.now - alert.since)), scene.of(Role::Bad))
+        }
         None => row,
     }
 }

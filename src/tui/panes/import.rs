@@ -26,7 +26,8 @@ struct Known<'a> {
 }
 
 fn known<'a>(scene: &Scene<'a>, job: &'a Job) -> Known<'a> {
-    let progress = scene.world.live.progress.get(&job.id).filter(|_| !job.is_over()).map(|progress| &**progress);
+    let progress =
+        scene.world.live.progress.get(&job.id).filter(|_| !job.is_over()).map(|progress| &**progress);
     let live = progress.and_then(|progress| match &progress.more {
         More::Import(live) => Some(live),
         _ => None,
@@ -81,7 +82,8 @@ fn bar_line(scene: &Scene<'_>, buf: &mut Buffer, area: Rect, known: &Known<'_>) 
     let done = totals.imported + totals.updated + totals.unchanged + totals.quarantined + totals.conflicts;
     let rate = known.progress.and_then(|progress| progress.rate).map(|rate| format!("  {rate:.0}/s"));
     let share = all.map(|all| format!("  {:>3} %", done * 100 / all)).unwrap_or_default();
-    let of = all.map_or_else(|| format!("{} of ?", count(done)), |all| format!("{} of {}", count(done), count(all)));
+    let of = all
+        .map_or_else(|| format!("{} of ?", count(done)), |all| format!("{} of {}", count(done), count(all)));
     let words = format!("  {of}{share}{}", rate.unwrap_or_default());
     let wide = u16::try_from(words.chars().count()).unwrap_or(area.width);
     bar(buf, Rect { width: area.width.saturating_sub(wide), ..area }, scene.theme, done, all);
@@ -92,7 +94,9 @@ fn figures(scene: &Scene<'_>, job: &Job, known: &Known<'_>) -> Row<'static> {
     let (text, muted) = (scene.of(Role::Text), scene.of(Role::Muted));
     let totals = &known.totals;
     let mut row = Row::new();
-    for (name, number) in [("new", totals.imported), ("updated", totals.updated), ("unchanged", totals.unchanged)] {
+    for (name, number) in
+        [("new", totals.imported), ("updated", totals.updated), ("unchanged", totals.unchanged)]
+    {
         row = row.put(format!("{name} "), muted).put(format!("{}  ", count(number)), text);
     }
     let aside = if totals.quarantined > 0 { Role::Warn } else { Role::Muted };
@@ -133,11 +137,10 @@ pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     if let Some(success) = known.totals.success() {
         let role = if success > 95.0 { Role::Text } else { Role::Warn };
         let retries = known.live.map_or(0, |live| live.retries);
-        page.push(
-            Row::new()
-                .put(format!("taken over {success:.2} %"), scene.of(role))
-                .put(format!("   fetched {}   repeated requests {retries}", count(known.totals.fetched)), scene.of(Role::Muted)),
-        );
+        page.push(Row::new().put(format!("taken over {success:.2} %"), scene.of(role)).put(
+            format!("   fetched {}   repeated requests {retries}", count(known.totals.fetched)),
+            scene.of(Role::Muted),
+        ));
     }
     if let Some(progress) = known.progress {
         page.push(

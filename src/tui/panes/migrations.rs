@@ -60,7 +60,13 @@ pub fn rows<'a>(world: &World<'a>) -> Vec<Line<'a>> {
 }
 
 fn running<'a>(scene: &Scene<'a>) -> Option<(&'a Job, Option<&'a Progress>)> {
-    let open = scene.world.state.jobs.values().rev().find(|job| job.kind.worker() == WorkerId::Migrate && !job.is_over())?;
+    let open = scene
+        .world
+        .state
+        .jobs
+        .values()
+        .rev()
+        .find(|job| job.kind.worker() == WorkerId::Migrate && !job.is_over())?;
     Some((open, progress(scene, open.id)))
 }
 
@@ -126,7 +132,9 @@ pub fn brief(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
 
 fn group_row<'a>(scene: &Scene<'_>, job: &Job, name: &'a str, part: &[Step]) -> Row<'a> {
     let over = part.iter().filter(|step| matches!(step.status, StepStatus::Ended { .. })).count();
-    let bad = part.iter().any(|step| matches!(step.status, StepStatus::Ended { outcome: StepOutcome::Failed { .. }, .. }));
+    let bad = part
+        .iter()
+        .any(|step| matches!(step.status, StepStatus::Ended { outcome: StepOutcome::Failed { .. }, .. }));
     let begun = part.iter().any(|step| !matches!(step.status, StepStatus::Waiting));
     let (sign, role) = match (bad, over == part.len(), begun) {
         (true, ..) => ("✘", Role::Bad),
@@ -134,14 +142,20 @@ fn group_row<'a>(scene: &Scene<'_>, job: &Job, name: &'a str, part: &[Step]) -> 
         (_, _, true) => ("▸", Role::Accent),
         _ => ("○", Role::Muted),
     };
-    let down = if matches!(job.kind, JobKind::MigrateDown { .. } | JobKind::Rollback { .. }) { " ↓ down" } else { "" };
+    let down = if matches!(job.kind, JobKind::MigrateDown { .. } | JobKind::Rollback { .. }) {
+        " ↓ down"
+    } else {
+        ""
+    };
     let text = if role == Role::Accent { Role::Title } else { role };
     let times = part.iter().filter_map(|step| match step.status {
         StepStatus::Ended { since: Some(since), at, .. } => Some((since, at)),
         StepStatus::Running { since } => Some((since, scene.world.now)),
         _ => None,
     });
-    let (from, to) = times.fold((None, None), |(from, to), (a, b)| (Some(from.unwrap_or(a).min(a)), Some(to.unwrap_or(b).max(b))));
+    let (from, to) = times.fold((None, None), |(from, to), (a, b)| {
+        (Some(from.unwrap_or(a).min(a)), Some(to.unwrap_or(b).max(b)))
+    });
     let took = from.zip(to).map(|(from, to)| span(to - from)).unwrap_or_default();
     let worst = match job.outcome() {
         Some(Outcome::Succeeded { facts: Facts::Migrated { worst_wait_ms: Some(wait), .. }, .. }) => {
@@ -197,11 +211,13 @@ pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     }
     let (list, detail) = if inner.width >= 110 {
         let [list, _, detail] =
-            Layout::horizontal([Constraint::Fill(1), Constraint::Length(2), Constraint::Fill(1)]).areas(inner);
+            Layout::horizontal([Constraint::Fill(1), Constraint::Length(2), Constraint::Fill(1)])
+                .areas(inner);
         (list, detail)
     } else {
         let [list, _, detail] =
-            Layout::vertical([Constraint::Fill(1), Constraint::Length(1), Constraint::Percentage(45)]).areas(inner);
+            Layout::vertical([Constraint::Fill(1), Constraint::Length(1), Constraint::Percentage(45)])
+                .areas(inner);
         (list, detail)
     };
     let picked = scene.app.pick(Pane::Migrations).min(lines.len() - 1);
@@ -228,7 +244,11 @@ pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
 fn selected<'a>(scene: &Scene<'a>, line: &Line<'a>, width: usize) -> Vec<Row<'a>> {
     let mut page = Vec::new();
     if let Some((_, Some(progress))) = running(scene) {
-        page.push(Row::new().put(progress.doing.as_str(), scene.of(Role::Text)).end(progress.source.as_str(), scene.of(Role::Muted)));
+        page.push(
+            Row::new()
+                .put(progress.doing.as_str(), scene.of(Role::Text))
+                .end(progress.source.as_str(), scene.of(Role::Muted)),
+        );
         if let Some(total) = progress.total {
             let words = format!("{} of {} {}", progress.done, total, progress.unit);
             page.push(Row::new().put(words, scene.of(Role::Muted)));
@@ -247,7 +267,11 @@ fn selected<'a>(scene: &Scene<'a>, line: &Line<'a>, width: usize) -> Vec<Row<'a>
     }
     match line {
         Line::Group(job, name, _) => {
-            page.push(Row::new().put(*name, scene.of(Role::Title)).end(format!("{} {}", job.kind.title(), job.id), scene.of(Role::Muted)));
+            page.push(
+                Row::new()
+                    .put(*name, scene.of(Role::Title))
+                    .end(format!("{} {}", job.kind.title(), job.id), scene.of(Role::Muted)),
+            );
             if let Some(outcome) = job.outcome() {
                 page.extend(ending(scene, outcome, width));
             }
@@ -256,7 +280,9 @@ fn selected<'a>(scene: &Scene<'a>, line: &Line<'a>, width: usize) -> Vec<Row<'a>
             page.push(Row::new().put(&*step.plan.name, scene.of(Role::Title)));
             if let StepStatus::Ended { outcome: StepOutcome::Failed { failure }, .. } = &step.status {
                 for part in [&failure.what, &failure.state, &failure.next] {
-                    page.extend(wrap(part, width).into_iter().map(|line| Row::new().put(line, scene.of(Role::Bad))));
+                    page.extend(
+                        wrap(part, width).into_iter().map(|line| Row::new().put(line, scene.of(Role::Bad))),
+                    );
                 }
             }
             let sql = step.plan.detail.as_deref().unwrap_or("no text stands behind this step");

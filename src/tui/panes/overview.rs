@@ -33,7 +33,8 @@ fn places(area: Rect, world: &World<'_>) -> Vec<(Pane, Rect)> {
         _ => (4, area.height.saturating_sub(28).clamp(4, 10)),
     };
     let [top, time, logs] =
-        Layout::vertical([Constraint::Fill(1), Constraint::Length(timeline), Constraint::Length(log)]).areas(area);
+        Layout::vertical([Constraint::Fill(1), Constraint::Length(timeline), Constraint::Length(log)])
+            .areas(area);
     let left = (area.width / 3).clamp(44, 66);
     let [list, right] = Layout::horizontal([Constraint::Length(left), Constraint::Fill(1)]).areas(top);
     let gap = u16::from(tall);

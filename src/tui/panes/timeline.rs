@@ -39,7 +39,12 @@ impl Scale {
         let to = spans().map(|(from, to)| if to - from > LONG { from + STUB } else { to }).max()?;
         // Far before or after the day, now has no column of its own.
         let to = if now > to && now - to < LONG { now } else { to };
-        (to > from && area.width > label + 4).then(|| Self { from, to, x: area.x + label, width: area.width - label })
+        (to > from && area.width > label + 4).then(|| Self {
+            from,
+            to,
+            x: area.x + label,
+            width: area.width - label,
+        })
     }
 
     fn column(&self, at: DateTime<Utc>) -> u16 {

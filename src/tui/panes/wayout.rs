@@ -17,7 +17,9 @@ use crate::tui::widgets::text::{Row, age, hour, span, wrap};
 pub fn note(scene: &Scene<'_>) -> (String, Role) {
     match &scene.world.state.guard {
         Guard::Closed => ("guard closed: A arms".into(), Role::Muted),
-        Guard::Armed { by, at } => (format!("ARMED by {} {}", by.name, hour(*at, scene.world.zone())), Role::Accent),
+        Guard::Armed { by, at } => {
+            (format!("ARMED by {} {}", by.name, hour(*at, scene.world.zone())), Role::Accent)
+        }
     }
 }
 
@@ -35,10 +37,9 @@ fn drilled(state: &State, order: u8) -> Option<(TimeDelta, DateTime<Utc>)> {
 /// How a rung stands, in a word.
 fn stands(scene: &Scene<'_>, rung: &Rung) -> (String, Role) {
     let state = scene.world.state;
-    let open = state
-        .jobs
-        .values()
-        .any(|job| !job.is_over() && matches!(job.kind, JobKind::Rollback { rung: order, .. } if order == rung.order));
+    let open = state.jobs.values().any(|job| {
+        !job.is_over() && matches!(job.kind, JobKind::Rollback { rung: order, .. } if order == rung.order)
+    });
     if open {
         ("running".into(), Role::Accent)
     } else if state.taken_back.contains(&rung.order) {
@@ -115,7 +116,8 @@ pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
         };
         page.push((Row::new().put(format!("      {when}; {confirm}"), scene.of(Role::Muted)), false));
     }
-    let taken = scene.world.state.last_job(|kind| matches!(kind, JobKind::Rollback { .. } | JobKind::Drill { .. }));
+    let taken =
+        scene.world.state.last_job(|kind| matches!(kind, JobKind::Rollback { .. } | JobKind::Drill { .. }));
     if let Some(job) = taken {
         let (sign, word, role) = steps::status(job);
         page.push((Row::new(), false));
@@ -142,7 +144,11 @@ pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
         .collect();
     if !times.is_empty() {
         page.push((Row::new(), false));
-        page.extend(wrap(&times.join("   "), width).into_iter().map(|line| (Row::new().put(line, scene.of(Role::Text)), false)));
+        page.extend(
+            wrap(&times.join("   "), width)
+                .into_iter()
+                .map(|line| (Row::new().put(line, scene.of(Role::Text)), false)),
+        );
     }
     for ((row, aimed), line) in page.iter().zip(inner.rows()) {
         if *aimed {

@@ -47,10 +47,9 @@ fn coming(scene: &Scene<'_>) -> Row<'static> {
     }
     row = row.put(what, scene.of(role));
     match key.and_then(crate::tui::keymap::binding) {
-        Some(binding) => row.end(format!("{} ", binding.label()), scene.of(Role::Accent)).end(
-            format!("{} ", binding.word),
-            scene.of(Role::Text),
-        ),
+        Some(binding) => row
+            .end(format!("{} ", binding.label()), scene.of(Role::Accent))
+            .end(format!("{} ", binding.word), scene.of(Role::Text)),
         None => row,
     }
 }
@@ -71,7 +70,9 @@ fn words(scene: &Scene<'_>) -> Coming {
     match next(state, world.now) {
         Next::Open => plain("the run is being opened".into()),
         Next::Over => plain("the run is over; notes can still be added".into()),
-        Next::Close => Coming { key: Some(Act::End), owner: Some(Duty::Lead), ..plain("ends the run".into()) },
+        Next::Close => {
+            Coming { key: Some(Act::End), owner: Some(Duty::Lead), ..plain("ends the run".into()) }
+        }
         Next::TakenBack => Coming {
             key: Some(Act::End),
             owner: Some(Duty::Lead),
@@ -81,7 +82,8 @@ fn words(scene: &Scene<'_>) -> Coming {
         Next::Alert(metric) => {
             let label = world.plan().and_then(|plan| plan.metric(&metric)).map(|metric| metric.label.clone());
             let what = format!("decides on the alert on {}", label.unwrap_or_else(|| metric.to_string()));
-            let key = if acts::hindrance(Act::WayOut, scene.app, world).is_none() { Act::WayOut } else { Act::Arm };
+            let key =
+                if acts::hindrance(Act::WayOut, scene.app, world).is_none() { Act::WayOut } else { Act::Arm };
             Coming { what, owner: Some(Duty::Lead), key: Some(key), role: Role::Bad }
         }
         Next::Job(id) => plain(state.jobs.get(&id).map_or_else(String::new, |job| job_words(scene, job))),
@@ -138,7 +140,8 @@ fn hints(scene: &Scene<'_>, width: usize) -> Row<'static> {
     let mut row = Row::new().put(" ", word);
     let order = |group: Group| group != Group::Look;
     for binding in BINDINGS.iter().filter(|binding| order(binding.group) && !binding.word.is_empty()) {
-        if !binding.holds(scene.app.pane()) || acts::hindrance(binding.act, scene.app, &scene.world).is_some() {
+        if !binding.holds(scene.app.pane()) || acts::hindrance(binding.act, scene.app, &scene.world).is_some()
+        {
             continue;
         }
         if binding.act == Act::Enter && scene.app.runnable(&scene.world).is_none() {
@@ -147,7 +150,9 @@ fn hints(scene: &Scene<'_>, width: usize) -> Row<'static> {
         let label = binding.label();
         let text = match binding.act {
             Act::Arm if is_armed(scene.world.state) => "disarm",
-            Act::Tick if matches!(scene.app.spot(&scene.world), Some(crate::tui::rows::Spot::Gate(_))) => "sign",
+            Act::Tick if matches!(scene.app.spot(&scene.world), Some(crate::tui::rows::Spot::Gate(_))) => {
+                "sign"
+            }
             _ => binding.word,
         };
         if row.width() + label.chars().count() + text.chars().count() + 3 + fixed > width {

@@ -13,7 +13,14 @@ use crate::tui::fixture::{self, Story, moments, person};
 use crate::tui::panes::{Scene, World};
 use crate::tui::{Boot, Depth, Theme, screen};
 
-fn drawn(story: &Story, boot: &Boot, keys: &[KeyCode], size: (u16, u16), theme: &str, depth: Depth) -> Buffer {
+fn drawn(
+    story: &Story,
+    boot: &Boot,
+    keys: &[KeyCode],
+    size: (u16, u16),
+    theme: &str,
+    depth: Depth,
+) -> Buffer {
     let theme = Theme::load(theme, depth).expect("it ships");
     let faults = fixture::faults();
     let world = World {
@@ -64,7 +71,10 @@ const SIZES: [(u16, u16); 4] = [(80, 24), (120, 40), (140, 32), (200, 60)];
 fn the_overview_while_all_is_well() {
     let story = moments::mid_import();
     for size in SIZES {
-        insta::assert_snapshot!(format!("overview-import-{}x{}", size.0, size.1), text(&dark(&story, &[], size)));
+        insta::assert_snapshot!(
+            format!("overview-import-{}x{}", size.0, size.1),
+            text(&dark(&story, &[], size))
+        );
     }
 }
 
@@ -72,7 +82,10 @@ fn the_overview_while_all_is_well() {
 fn the_overview_while_an_alert_fires() {
     let story = moments::alert();
     for size in SIZES {
-        insta::assert_snapshot!(format!("overview-alert-{}x{}", size.0, size.1), text(&dark(&story, &[], size)));
+        insta::assert_snapshot!(
+            format!("overview-alert-{}x{}", size.0, size.1),
+            text(&dark(&story, &[], size))
+        );
     }
 }
 
@@ -110,7 +123,9 @@ fn every_pane_by_its_number() {
 #[test]
 fn dialogs_stand_in_the_middle() {
     let rehearsal = moments::importing(Mode::Rehearsal);
-    for (key, name) in [('?', "help"), (':', "palette"), ('R', "countdown"), ('n', "note"), ('w', "seat"), ('!', "faults")] {
+    for (key, name) in
+        [('?', "help"), (':', "palette"), ('R', "countdown"), ('n', "note"), ('w', "seat"), ('!', "faults")]
+    {
         let buf = dark(&rehearsal, &[KeyCode::Char(key)], (80, 24));
         insta::assert_snapshot!(format!("dialog-{name}"), text(&buf));
     }

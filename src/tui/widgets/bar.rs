@@ -14,7 +14,11 @@ pub fn bar(buf: &mut Buffer, area: Rect, theme: &Theme, done: u64, total: Option
         Some(total) if total > 0 => (done as f64 / total as f64).clamp(0.0, 1.0),
         _ => 0.0,
     };
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 8 times a screen's width")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "0 to 8 times a screen's width"
+    )]
     let eighths = (share * (width * 8) as f64).floor() as usize;
     let (full, part) = (eighths / 8, EIGHTHS[eighths % 8]);
     let filled = format!("{}{part}", "█".repeat(full));

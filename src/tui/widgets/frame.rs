@@ -55,7 +55,10 @@ impl<'a> Panel<'a> {
 pub fn panel(buf: &mut Buffer, area: Rect, theme: &Theme, panel: &Panel<'_>) -> Rect {
     let (borders, line) = match panel.shape {
         Shape::Box => (Borders::ALL, theme.of(Role::Faint)),
-        Shape::Focus => (Borders::ALL, Style { add_modifier: ratatui::style::Modifier::empty(), ..theme.of(Role::Accent) }),
+        Shape::Focus => (
+            Borders::ALL,
+            Style { add_modifier: ratatui::style::Modifier::empty(), ..theme.of(Role::Accent) },
+        ),
         Shape::Rule => (Borders::TOP, theme.of(Role::Faint)),
     };
     let mut block = Block::new().borders(borders).border_type(BorderType::Rounded).border_style(line);
@@ -67,7 +70,8 @@ pub fn panel(buf: &mut Buffer, area: Rect, theme: &Theme, panel: &Panel<'_>) -> 
     let left = room.saturating_sub(unicode_width::UnicodeWidthStr::width(&*title) + 4);
     if !note.is_empty() && left > 4 {
         let note = super::text::cut(note, left);
-        block = block.title_top(Line::from(Span::styled(format!(" {note} "), theme.of(*role))).right_aligned());
+        block =
+            block.title_top(Line::from(Span::styled(format!(" {note} "), theme.of(*role))).right_aligned());
     }
     let inner = block.inner(area);
     block.render(area, buf);

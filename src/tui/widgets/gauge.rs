@@ -62,7 +62,8 @@ impl<'a> Judged<'a> {
 
     /// The number in words, or a dash.
     pub fn figure(&self) -> (String, Role) {
-        self.value().map_or_else(|| ("—".into(), Role::Unknown), |(value, role)| (figure(self.metric, value), role))
+        self.value()
+            .map_or_else(|| ("—".into(), Role::Unknown), |(value, role)| (figure(self.metric, value), role))
     }
 
     /// How many observations it stands on.

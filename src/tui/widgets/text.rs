@@ -106,8 +106,11 @@ pub fn lines(area: Rect) -> impl Iterator<Item = Rect> {
 
 /// The text, no wider than that; what is lost is said by an ellipsis. Control characters become spaces.
 pub fn cut(text: &str, width: usize) -> Cow<'_, str> {
-    let clean: Cow<'_, str> =
-        if text.chars().any(char::is_control) { text.replace(char::is_control, " ").into() } else { text.into() };
+    let clean: Cow<'_, str> = if text.chars().any(char::is_control) {
+        text.replace(char::is_control, " ").into()
+    } else {
+        text.into()
+    };
     if clean.width() <= width {
         return clean;
     }
@@ -238,7 +241,10 @@ mod tests {
     fn wrapping_loses_no_word() {
         let lines = wrap("drops what its migration did not create, anintolerablylongword", 12);
         assert!(lines.iter().all(|line| line.width() <= 12), "{lines:?}");
-        assert_eq!(lines.concat().replace(' ', ""), "dropswhatitsmigrationdidnotcreate,anintolerablylongword");
+        assert_eq!(
+            lines.concat().replace(' ', ""),
+            "dropswhatitsmigrationdidnotcreate,anintolerablylongword"
+        );
     }
 
     #[test]

@@ -91,7 +91,10 @@ fn phase(page: &mut Page<'_, '_>, phase: &Phase) {
     if state.phase(phase) == PhaseStatus::Active {
         let held = obstacles(state, phase);
         page.gap();
-        page.say(if held.is_empty() { "Nothing stands between this phase and its GO." } else { "Before GO:" }, Role::Text);
+        page.say(
+            if held.is_empty() { "Nothing stands between this phase and its GO." } else { "Before GO:" },
+            Role::Text,
+        );
         for what in held.iter().take(12) {
             page.say(&format!("○ {what}"), Role::Muted);
         }
@@ -114,7 +117,9 @@ fn item(page: &mut Page<'_, '_>, item: &Item) {
     facts.extend(item.check.as_ref().map(|check| format!("check {}", spoken(check))));
     match &item.kind {
         ItemKind::Tick => {}
-        ItemKind::Value { expect: Some(expect) } => facts.push(format!("asks for a value, expected {expect}")),
+        ItemKind::Value { expect: Some(expect) } => {
+            facts.push(format!("asks for a value, expected {expect}"))
+        }
         ItemKind::Value { expect: None } => facts.push("asks for a value".into()),
         ItemKind::Choice { of } => facts.push(format!("one of {}", of.join(", "))),
     }

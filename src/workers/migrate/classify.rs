@@ -1,0 +1,444 @@
+//! What a statement is, which tables it locks how strongly, and whether it may run in a transaction. It reads the parser's words
+//! only; what depends on the catalogue (which table an index is on) is looked up by the engine. An unknown statement counts as
+//! one that may lock anything, never as harmless.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::alter::{Addition, alter_table};
+use super::split::{Token, first_words};
+
+/// PostgreSQL's table locks, weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LockMode {
+    /// Stops only ACCESS EXCLUSIVE.
+    AccessShare,
+    /// What writers take.
+    RowExclusive,
+    /// Stops other DDL and VACUUM.
+    ShareUpdateExclusive,
+    /// Stops writers.
+    Share,
+    /// Stops writers and other schema changes.
+    ShareRowExclusive,
+    /// Stops everybody, readers too.
+    AccessExclusive,
+}
+
+impl LockMode {
+    /// Its name as PostgreSQL writes it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AccessShare => "ACCESS SHARE",
+            Self::RowExclusive => "ROW EXCLUSIVE",
+            Self::ShareUpdateExclusive => "SHARE UPDATE EXCLUSIVE",
+            Self::Share => "SHARE",
+            Self::ShareRowExclusive => "SHARE ROW EXCLUSIVE",
+            Self::AccessExclusive => "ACCESS EXCLUSIVE",
+        }
+    }
+
+    /// Whether asking for it makes clients wait while somebody else holds the table.
+    pub const fn stops_clients(self) -> bool {
+        matches!(self, Self::Share | Self::ShareRowExclusive | Self::AccessExclusive)
+    }
+
+    /// The modes, as pg_locks names them, that stand in its way.
+    pub const fn conflicts(self) -> &'static [&'static str] {
+        const AX: &str = "AccessExclusiveLock";
+        const EX: &str = "ExclusiveLock";
+        const SRX: &str = "ShareRowExclusiveLock";
+        const S: &str = "ShareLock";
+        const SUX: &str = "ShareUpdateExclusiveLock";
+        const RX: &str = "RowExclusiveLock";
+        const RS: &str = "RowShareLock";
+        const AS: &str = "AccessShareLock";
+        match self {
+            Self::AccessShare => &[AX],
+            Self::RowExclusive => &[AX, EX, SRX, S],
+            Self::ShareUpdateExclusive => &[AX, EX, SRX, S, SUX],
+            Self::Share => &[AX, EX, SRX, SUX, RX],
+            Self::ShareRowExclusive => &[AX, EX, SRX, S, SUX, RX],
+            Self::AccessExclusive => &[AX, EX, SRX, S, SUX, RX, RS, AS],
+        }
+    }
+}
+
+impl fmt::Display for LockMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A lock that a statement takes on something that may exist already.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Need {
+    /// The table, or the index whose table it is, as the statement writes it.
+    pub(crate) relation: Arc<str>,
+    /// How strongly.
+    pub(crate) mode: LockMode,
+}
+
+/// Where a statement may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Transaction {
+    /// Inside one.
+    May,
+    /// Only outside of one.
+    Never,
+}
+
+/// What to do when the named thing is there already, or is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clause {
+    /// The server raises an error.
+    Strict,
+    /// IF NOT EXISTS, IF EXISTS: the server says nothing and goes on.
+    Lenient,
+}
+
+/// Kinds of statement that the engine treats differently.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Kind {
+    /// CREATE INDEX.
+    CreateIndex { name: Option<Arc<str>>, table: Arc<str>, exists: Clause, built: Built },
+    /// DROP INDEX.
+    DropIndex { names: Vec<Arc<str>>, exists: Clause },
+    /// CREATE TABLE.
+    CreateTable { name: Arc<str>, exists: Clause },
+    /// ALTER TABLE.
+    AlterTable { table: Arc<str>, additions: Vec<Addition>, validates: Vec<Arc<str>>, actions: usize },
+    /// CREATE SCHEMA.
+    CreateSchema { name: Arc<str>, exists: Clause },
+    /// CREATE TRIGGER.
+    CreateTrigger { name: Arc<str>, table: Arc<str> },
+    /// CREATE VIEW.
+    CreateView { name: Arc<str> },
+    /// DROP TABLE, DROP VIEW and the like.
+    DropRelation { names: Vec<Arc<str>>, exists: Clause },
+    /// INSERT, UPDATE, DELETE, MERGE.
+    Write { table: Option<Arc<str>> },
+    /// A DO block, which may do anything.
+    Block,
+    /// BEGIN, COMMIT and the like.
+    Steers,
+    /// What can be run again whenever it was interrupted: ANALYZE, VACUUM, REINDEX.
+    Upkeep,
+    /// Everything else.
+    Other,
+}
+
+/// How an index is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Built {
+    /// Writers wait.
+    Plainly,
+    /// Nobody waits; may leave an invalid index behind.
+    Concurrently,
+}
+
+/// All that is known of a statement from its words.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Shape {
+    /// What it is.
+    pub(crate) kind: Kind,
+    /// What it locks.
+    pub(crate) needs: Vec<Need>,
+    /// Where it may run.
+    pub(crate) transaction: Transaction,
+}
+
+impl Shape {
+    /// Whether it begins or ends a transaction.
+    pub(crate) fn steers_transactions(&self) -> bool {
+        self.kind == Kind::Steers
+    }
+
+    /// A line that names it.
+    pub(crate) fn title(&self, tokens: &[Token]) -> String {
+        match &self.kind {
+            Kind::CreateIndex { name, table, .. } => {
+                format!("create index {} on {table}", name.as_deref().unwrap_or("(unnamed)"))
+            }
+            Kind::AlterTable { table, additions, validates, .. } => {
+                match (additions.len(), validates.as_slice()) {
+                    (0, [one]) => format!("validate {one} on {table}"),
+                    (0, _) => format!(
+                        "alter table {table}: {}",
+                        first_words(tokens.get(3..).unwrap_or_default(), 5)
+                    ),
+                    (1, _) => format!(
+                        "alter table {table}: add {}",
+                        additions.first().map_or("", |add| &add.column)
+                    ),
+                    (n, _) => format!("alter table {table}: add {n} columns"),
+                }
+            }
+            Kind::Block => "do block".into(),
+            Kind::Write { table: Some(table) } => {
+                format!("{} {table}", first_words(tokens, 1).to_lowercase())
+            }
+            _ => {
+                let words: Vec<&str> = tokens
+                    .iter()
+                    .take_while(|token| token.text != "(" && !token.is("as"))
+                    .take(9)
+                    .map(|token| token.text.as_str())
+                    .collect();
+                words.join(" ").replace(" . ", ".").replace(" ,", ",")
+            }
+        }
+    }
+}
+
+/// A place in a statement's words.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cursor<'a> {
+    rest: &'a [Token],
+}
+
+impl<'a> Cursor<'a> {
+    pub(crate) fn new(tokens: &'a [Token]) -> Self {
+        Self { rest: tokens }
+    }
+
+    /// Goes past these words if they stand here.
+    pub(crate) fn eat(&mut self, words: &[&str]) -> bool {
+        let here =
+            self.rest.len() >= words.len() && self.rest.iter().zip(words).all(|(token, word)| token.is(word));
+        if here {
+            self.rest = self.rest.get(words.len()..).unwrap_or_default();
+        }
+        here
+    }
+
+    pub(crate) fn peek(&self) -> Option<&'a Token> {
+        self.rest.first()
+    }
+
+    pub(crate) fn next(&mut self) -> Option<&'a Token> {
+        let (first, rest) = self.rest.split_first()?;
+        self.rest = rest;
+        Some(first)
+    }
+
+    /// Reads `name` or `schema.name`.
+    pub(crate) fn name(&mut self) -> Option<Arc<str>> {
+        let mut name = self.next()?.text.clone();
+        while self.eat(&["."]) {
+            name.push('.');
+            name.push_str(&self.next()?.text);
+        }
+        Some(name.into())
+    }
+
+    fn names(&mut self) -> Vec<Arc<str>> {
+        let mut names = Vec::new();
+        loop {
+            names.extend(self.name());
+            self.eat(&["*"]);
+            if !self.eat(&[","]) {
+                return names;
+            }
+        }
+    }
+
+    fn exists(&mut self) -> Clause {
+        if self.eat(&["if", "not", "exists"]) || self.eat(&["if", "exists"]) {
+            Clause::Lenient
+        } else {
+            Clause::Strict
+        }
+    }
+}
+
+/// Every table after REFERENCES.
+pub(crate) fn referenced(tokens: &[Token]) -> Vec<Arc<str>> {
+    let after = tokens.iter().enumerate().filter(|(_, token)| token.is("references"));
+    after.filter_map(|(at, _)| Cursor::new(tokens.get(at + 1..)?).name()).collect()
+}
+
+/// Reads what a statement is from its words.
+pub(crate) fn classify(tokens: &[Token], text: &str) -> Shape {
+    let mut at = Cursor::new(tokens);
+    let mut shape = Shape { kind: Kind::Other, needs: Vec::new(), transaction: Transaction::May };
+    let Some(first) = at.next() else { return shape };
+    match first.text.to_lowercase().as_str() {
+        "create" => create(&mut shape, at, tokens),
+        "alter" if at.eat(&["table"]) => alter_table(&mut shape, at, text),
+        "alter" => alter(&mut shape, at),
+        "drop" => drop_any(&mut shape, at),
+        "do" => shape.kind = Kind::Block,
+        "begin" | "start" | "commit" | "rollback" | "end" | "abort" | "savepoint" | "release" => {
+            shape.kind = Kind::Steers;
+        }
+        "prepare" if at.eat(&["transaction"]) => shape.kind = Kind::Steers,
+        "insert" | "update" | "delete" | "merge" => {
+            at.eat(&["into"]);
+            at.eat(&["from"]);
+            at.eat(&["only"]);
+            let table = at.name();
+            shape.needs.extend(table.clone().map(|relation| Need { relation, mode: LockMode::RowExclusive }));
+            shape.kind = Kind::Write { table };
+        }
+        "truncate" => {
+            at.eat(&["table"]);
+            at.eat(&["only"]);
+            need_all(&mut shape, at.names(), LockMode::AccessExclusive);
+        }
+        "comment" if at.eat(&["on", "column"]) => {
+            let column = at.name().unwrap_or_default();
+            if let Some((relation, _)) = column.rsplit_once('.') {
+                shape.needs.push(Need { relation: relation.into(), mode: LockMode::ShareUpdateExclusive });
+            }
+        }
+        "comment" if at.eat(&["on", "table"]) => {
+            need_all(&mut shape, at.name().into_iter().collect(), LockMode::ShareUpdateExclusive);
+        }
+        "analyze" | "analyse" => {
+            at.eat(&["verbose"]);
+            shape.kind = Kind::Upkeep;
+            need_all(&mut shape, at.name().into_iter().collect(), LockMode::ShareUpdateExclusive);
+        }
+        "vacuum" | "cluster" | "reindex" => {
+            shape.kind = Kind::Upkeep;
+            let concurrently = tokens.iter().any(|token| token.is("concurrently"));
+            let whole = tokens.iter().any(|token| token.is("system") || token.is("database"));
+            if first.is("vacuum") || concurrently || whole {
+                shape.transaction = Transaction::Never;
+            }
+        }
+        "refresh" => {
+            at.eat(&["materialized", "view"]);
+            let concurrently = at.eat(&["concurrently"]);
+            let mode = if concurrently { LockMode::RowExclusive } else { LockMode::AccessExclusive };
+            need_all(&mut shape, at.name().into_iter().collect(), mode);
+        }
+        "lock" => {
+            at.eat(&["table"]);
+            at.eat(&["only"]);
+            need_all(&mut shape, at.names(), LockMode::AccessExclusive);
+        }
+        _ => {}
+    }
+    shape
+}
+
+fn need_all(shape: &mut Shape, names: Vec<Arc<str>>, mode: LockMode) {
+    shape.needs.extend(names.into_iter().map(|relation| Need { relation, mode }));
+}
+
+fn create(shape: &mut Shape, mut at: Cursor<'_>, tokens: &[Token]) {
+    at.eat(&["or", "replace"]);
+    let unique = at.eat(&["unique"]);
+    if at.eat(&["index"]) {
+        let built = if at.eat(&["concurrently"]) { Built::Concurrently } else { Built::Plainly };
+        let exists = at.exists();
+        let name = if at.peek().is_some_and(|token| token.is("on")) { None } else { at.name() };
+        at.eat(&["on"]);
+        at.eat(&["only"]);
+        let table = at.name().unwrap_or_default();
+        let mode = match built {
+            Built::Plainly => LockMode::Share,
+            Built::Concurrently => LockMode::ShareUpdateExclusive,
+        };
+        shape.needs.push(Need { relation: table.clone(), mode });
+        if built == Built::Concurrently {
+            shape.transaction = Transaction::Never;
+        }
+        shape.kind = Kind::CreateIndex { name, table, exists, built };
+        return;
+    }
+    debug_assert!(!unique, "only an index is unique");
+    for word in
+        ["global", "local", "temporary", "temp", "unlogged", "constraint", "recursive", "materialized"]
+    {
+        at.eat(&[word]);
+    }
+    if at.eat(&["table"]) {
+        let exists = at.exists();
+        let name = at.name().unwrap_or_default();
+        if at.eat(&["partition", "of"]) {
+            need_all(shape, at.name().into_iter().collect(), LockMode::AccessExclusive);
+        }
+        let own = name.clone();
+        let others = referenced(tokens).into_iter().filter(|other| *other != own).collect();
+        need_all(shape, others, LockMode::ShareRowExclusive);
+        shape.kind = Kind::CreateTable { name, exists };
+    } else if at.eat(&["schema"]) {
+        let exists = at.exists();
+        shape.kind = Kind::CreateSchema { name: at.name().unwrap_or_default(), exists };
+    } else if at.eat(&["trigger"]) {
+        let name = at.name().unwrap_or_default();
+        while at.peek().is_some_and(|token| !token.is("on")) {
+            at.next();
+        }
+        at.eat(&["on"]);
+        let table = at.name().unwrap_or_default();
+        shape.needs.push(Need { relation: table.clone(), mode: LockMode::ShareRowExclusive });
+        shape.kind = Kind::CreateTrigger { name, table };
+    } else if at.eat(&["view"]) {
+        at.exists();
+        let name = at.name().unwrap_or_default();
+        shape.needs.push(Need { relation: name.clone(), mode: LockMode::AccessExclusive });
+        shape.kind = Kind::CreateView { name };
+    } else if at.eat(&["policy"]) || at.eat(&["rule"]) {
+        on_table(shape, at);
+    } else if at.eat(&["database"]) || at.eat(&["tablespace"]) || at.eat(&["subscription"]) {
+        shape.transaction = Transaction::Never;
+    }
+}
+
+/// `name ON table`, as policies, rules and dropped triggers have it: ACCESS EXCLUSIVE.
+fn on_table(shape: &mut Shape, mut at: Cursor<'_>) {
+    while at.peek().is_some_and(|token| !token.is("on") && !token.is("to")) {
+        at.next();
+    }
+    at.next();
+    need_all(shape, at.name().into_iter().collect(), LockMode::AccessExclusive);
+}
+
+fn alter(shape: &mut Shape, mut at: Cursor<'_>) {
+    if at.eat(&["index"]) {
+        at.exists();
+        need_all(shape, at.name().into_iter().collect(), LockMode::ShareUpdateExclusive);
+    } else if at.eat(&["policy"]) || at.eat(&["trigger"]) || at.eat(&["rule"]) {
+        on_table(shape, at);
+    } else if at.eat(&["view"]) || at.eat(&["materialized", "view"]) {
+        at.exists();
+        need_all(shape, at.name().into_iter().collect(), LockMode::AccessExclusive);
+    } else if at.eat(&["system"]) || at.eat(&["database"]) {
+        shape.transaction = Transaction::Never;
+    }
+}
+
+fn drop_any(shape: &mut Shape, mut at: Cursor<'_>) {
+    if at.eat(&["index"]) {
+        let concurrently = at.eat(&["concurrently"]);
+        let exists = at.exists();
+        let names = at.names();
+        let mode = if concurrently { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive };
+        need_all(shape, names.clone(), mode);
+        if concurrently {
+            shape.transaction = Transaction::Never;
+        }
+        shape.kind = Kind::DropIndex { names, exists };
+    } else if at.eat(&["table"])
+        || at.eat(&["view"])
+        || at.eat(&["materialized", "view"])
+        || at.eat(&["sequence"])
+    {
+        let exists = at.exists();
+        let names = at.names();
+        need_all(shape, names.clone(), LockMode::AccessExclusive);
+        shape.kind = Kind::DropRelation { names, exists };
+    } else if at.eat(&["trigger"]) || at.eat(&["policy"]) || at.eat(&["rule"]) {
+        at.exists();
+        on_table(shape, at);
+    } else if at.eat(&["database"]) || at.eat(&["tablespace"]) || at.eat(&["subscription"]) {
+        shape.transaction = Transaction::Never;
+    }
+}

@@ -1,0 +1,312 @@
+//! Takes the steps of a plan: there, or back. Success is never taken from the absence of an error: after the statements come the
+//! checks, and a migration counts as verified only when they have passed.
+
+use std::time::{Duration, Instant};
+
+use super::book::{self, Book, Direction, State, StepKey};
+use super::canary;
+use super::checks;
+use super::database::Database;
+use super::files::MigrationSet;
+use super::hold::{holds, undone_by};
+use super::now::Now;
+use super::plan::{Act, Part, Plan, Task};
+use super::runner::{Runner, broke, describe};
+use super::sampler;
+use super::step::{Crew, Halt};
+use super::watch::{BackupGate, Edge, Ended, Options, Report, Watcher};
+use crate::run::job::{Failure, StepOutcome};
+
+/// Runs up migrations, to and including `to`.
+pub async fn up(
+    db: &Database,
+    set: &MigrationSet,
+    to: Option<u64>,
+    options: &Options,
+    watcher: &dyn Watcher,
+) -> Result<Report, Failure> {
+    travel(db, set, Direction::Up, to, options, watcher).await
+}
+
+/// Runs down migrations, newest first, down to but not including `to`.
+pub async fn down(
+    db: &Database,
+    set: &MigrationSet,
+    to: Option<u64>,
+    options: &Options,
+    watcher: &dyn Watcher,
+) -> Result<Report, Failure> {
+    travel(db, set, Direction::Down, to, options, watcher).await
+}
+
+async fn travel(
+    db: &Database,
+    set: &MigrationSet,
+    direction: Direction,
+    to: Option<u64>,
+    options: &Options,
+    watcher: &dyn Watcher,
+) -> Result<Report, Failure> {
+    let now = Now::default();
+    let mut runner = Runner::start(db, options.runner_wait, |holder| {
+        now.blocked(format!("waiting for another runner: {}", describe(holder)), vec![holder.clone()]);
+        watcher.moment(now.moment());
+    })
+    .await?;
+    now.free();
+    let session = &mut runner.session;
+    let book = Book::read(session).await.map_err(|e| broke("reading the bookkeeping", &e))?;
+    let plan = match direction {
+        Direction::Up => Plan::up(set, &book, to)?,
+        Direction::Down => Plan::down(set, &book, to)?,
+    };
+    if !plan.tasks.is_empty() || !plan.finished.is_empty() {
+        book::ensure(session).await.map_err(|e| broke("making the schema gonogo", &e))?;
+    }
+    if direction == Direction::Up
+        && options.backup == BackupGate::Required
+        && book.entries.is_empty()
+        && !plan.tasks.is_empty()
+    {
+        super::backup::required(session, set).await?;
+    }
+    watcher.planned(plan.steps()).await?;
+    let tables = set.touched();
+    let pid = runner.pid;
+    let mut journey =
+        Journey { crew: Crew { db, runner, options, watcher, now: &now }, plan: &plan, done: 0, skipped: 0 };
+    let ended = if plan.tasks.is_empty() {
+        journey.finish_the_finished().await?;
+        Ended::Complete
+    } else {
+        tokio::select! {
+            ended = journey.all() => ended?,
+            () = sampler::sample(db, pid, &now, watcher) => Ended::GivenUp,
+            () = canary::sing(db, &tables, &now) => Ended::GivenUp,
+        }
+    };
+    let session = &mut journey.crew.runner.session;
+    let book = Book::read(session).await.map_err(|e| broke("reading the bookkeeping", &e))?;
+    Ok(Report {
+        applied: book.applied(),
+        done: journey.done,
+        skipped: journey.skipped,
+        worst_wait_ms: now.moment().live.worst_ms,
+        ended,
+    })
+}
+
+struct Journey<'a> {
+    crew: Crew<'a>,
+    plan: &'a Plan<'a>,
+    done: usize,
+    skipped: usize,
+}
+
+impl Journey<'_> {
+    async fn all(&mut self) -> Result<Ended, Failure> {
+        self.finish_the_finished().await?;
+        let plan = self.plan;
+        for batch in &plan.batches {
+            let tasks = plan.tasks.get(batch.tasks.clone()).unwrap_or_default();
+            let first = batch.tasks.start;
+            let ran = match self.batch(first, tasks).await? {
+                Ok(outcomes) => outcomes,
+                Err(halt) => return self.halted(first, batch.tasks.end, halt).await,
+            };
+            for (at, outcome) in (first..).zip(ran) {
+                match &outcome {
+                    StepOutcome::Skipped { .. } => self.skipped += 1,
+                    _ => self.done += 1,
+                }
+                self.crew.watcher.step_ended(place(at), outcome).await?;
+            }
+            if batch.finishes
+                && let Some(task) = tasks.last()
+            {
+                self.finish(task.migration, task.direction).await?;
+            }
+        }
+        Ok(Ended::Complete)
+    }
+
+    async fn finish_the_finished(&mut self) -> Result<(), Failure> {
+        for (migration, direction) in &self.plan.finished {
+            self.finish(migration, *direction).await?;
+        }
+        Ok(())
+    }
+
+    async fn finish(
+        &mut self,
+        migration: &super::files::Migration,
+        direction: Direction,
+    ) -> Result<(), Failure> {
+        let (session, by) = (&mut self.crew.runner.session, self.crew.options.by.as_str());
+        let said = match direction {
+            Direction::Up => book::set_state(session, migration, State::Verified, by).await,
+            Direction::Down => book::forget(session, migration, by).await,
+        };
+        said.map_err(|e| broke("writing the bookkeeping", &e))
+    }
+
+    /// The steps of a batch, with their outcomes once they are certain.
+    async fn batch(
+        &mut self,
+        first: usize,
+        tasks: &[Task<'_>],
+    ) -> Result<Result<Vec<StepOutcome>, Halt>, Failure> {
+        if let Some(outcomes) = self.done_before(first, tasks).await? {
+            return Ok(Ok(outcomes));
+        }
+        if self.gate().await == Edge::GiveUp {
+            return Ok(Err(Halt::GivenUp { at: 0, because: "given up before it began".into() }));
+        }
+        let Some(head) = tasks.first() else { return Ok(Ok(Vec::new())) };
+        self.crew.now.step(place(first), "beginning");
+        self.crew.watcher.step_started(place(first)).await?;
+        if let Act::Check(part, statements) = head.act {
+            return Ok(self.check(head, part, statements).await.map(|outcome| vec![outcome]));
+        }
+        if let Act::Run { place: 1, .. } = head.act {
+            let (session, by) = (&mut self.crew.runner.session, self.crew.options.by.as_str());
+            let begun = match head.direction {
+                Direction::Up => book::begin(session, head.migration, by).await,
+                Direction::Down => book::set_state(session, head.migration, State::Reverting, by).await,
+            };
+            begun.map_err(|e| broke("writing the bookkeeping", &e))?;
+        } else if head.direction == Direction::Up {
+            // The rest of the file may have been corrected since.
+            let (session, by) = (&mut self.crew.runner.session, self.crew.options.by.as_str());
+            book::begin(session, head.migration, by)
+                .await
+                .map_err(|e| broke("writing the bookkeeping", &e))?;
+        }
+        Ok(self.crew.run(first, tasks).await)
+    }
+
+    /// Outcomes, where an earlier attempt did all of these and the catalogue agrees.
+    async fn done_before(
+        &mut self,
+        first: usize,
+        tasks: &[Task<'_>],
+    ) -> Result<Option<Vec<StepOutcome>>, Failure> {
+        let mut outcomes = Vec::new();
+        for (at, task) in (first..).zip(tasks) {
+            let Some(when) = task.earlier.as_ref().and_then(|trace| trace.ended_at) else { return Ok(None) };
+            if let Act::Run { statement, .. } = task.act {
+                let later = self.plan.tasks.get(at + 1..).unwrap_or_default().iter().filter(|later| {
+                    later.migration.number == task.migration.number
+                        && later.earlier.as_ref().is_some_and(|t| t.ended_at.is_some())
+                });
+                let moved = later.into_iter().any(|later| match later.act {
+                    Act::Run { statement: later, .. } => undone_by(statement, later),
+                    Act::Check(..) => false,
+                });
+                let session = &mut self.crew.runner.session;
+                if !moved
+                    && !holds(session, statement).await.map_err(|e| broke("looking at the catalogue", &e))?
+                {
+                    return Ok(None);
+                }
+            }
+            let why = format!("done by an earlier attempt at {}", when.format("%Y-%m-%d %H:%M:%S UTC"));
+            outcomes.push(StepOutcome::Skipped { why });
+        }
+        Ok(Some(outcomes))
+    }
+
+    async fn check(
+        &mut self,
+        task: &Task<'_>,
+        part: Part,
+        statements: &[super::split::Statement],
+    ) -> Result<StepOutcome, Halt> {
+        let file = task.migration.checks.file.clone();
+        self.crew.now.doing("checking");
+        let session = &mut self.crew.runner.session;
+        let failed = |failure: Failure| {
+            let state = match part {
+                Part::Before => "nothing of this migration was run".to_owned(),
+                Part::After => format!("{} is applied, but not proven", task.migration.title()),
+                Part::AfterDown => format!("{} is taken back, but not proven", task.migration.title()),
+            };
+            Halt::Failed { at: 0, failure: Failure { state, ..failure } }
+        };
+        let answers = checks::ask(session, &file, statements).await.map_err(failed)?;
+        let note = checks::judge(&file, part.word(), &answers).map_err(failed)?;
+        if part == Part::Before {
+            let title = format!("checks {}", part.word());
+            let key = StepKey {
+                number: task.migration.number,
+                direction: task.direction,
+                step: 0,
+                checksum: "",
+                title: &title,
+            };
+            let written = async {
+                book::begin(session, task.migration, &self.crew.options.by).await?;
+                book::step_done(session, &key, Some(&note)).await
+            };
+            written.await.map_err(|e| failed(broke("writing the bookkeeping", &e)))?;
+        }
+        Ok(StepOutcome::Done { note: Some(note) })
+    }
+
+    /// Waits while a person holds the plan, and while clients wait longer than they may.
+    async fn gate(&self) -> Edge {
+        let budget = self.crew.options.client_budget.as_secs_f64() * 1000.0;
+        loop {
+            if self.crew.watcher.edge().await == Edge::GiveUp {
+                return Edge::GiveUp;
+            }
+            match self.crew.now.worst_since_edge() {
+                Some(worst) if worst > budget => {
+                    self.crew.now.doing(&format!(
+                        "paused by itself: a client waited {worst:.0} ms, more than {budget:.0} ms"
+                    ));
+                    self.crew.watcher.moment(self.crew.now.moment());
+                    // Long enough for the canary to sing again.
+                    tokio::time::sleep(Duration::from_millis(500)).await;
+                }
+                _ => return Edge::GoOn,
+            }
+        }
+    }
+
+    async fn halted(&mut self, first: usize, end: usize, halt: Halt) -> Result<Ended, Failure> {
+        let watcher = self.crew.watcher;
+        let (at, outcome, because) = match &halt {
+            Halt::Failed { at, failure } => (
+                *at,
+                StepOutcome::Failed { failure: failure.clone() },
+                format!("step {} failed", first + at + 1),
+            ),
+            Halt::GivenUp { at, because } => {
+                (*at, StepOutcome::NotRun { because: because.clone() }, "somebody stopped the run".to_owned())
+            }
+        };
+        for before in first..first + at {
+            let because = format!("rolled back with step {}", first + at + 1);
+            watcher.step_ended(place(before), StepOutcome::NotRun { because }).await?;
+        }
+        watcher.step_ended(place(first + at), outcome).await?;
+        for after in first + at + 1..self.plan.tasks.len().max(end) {
+            watcher.step_ended(place(after), StepOutcome::NotRun { because: because.clone() }).await?;
+        }
+        match halt {
+            Halt::Failed { failure, .. } => Err(failure),
+            Halt::GivenUp { .. } => Ok(Ended::GivenUp),
+        }
+    }
+}
+
+pub(crate) fn place(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
+}
+
+/// The moment after which a wait is over its budget.
+pub(crate) fn deadline(budget: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(budget).unwrap_or(now)
+}

@@ -1,0 +1,108 @@
+//! What the splitter and the classifier must read right.
+
+use super::classify::{Built, Clause, Kind, LockMode, Transaction};
+use super::split::split;
+
+fn one(sql: &str) -> super::split::Statement {
+    let mut all = split("t.sql", sql, 1).expect("it parses");
+    assert_eq!(all.len(), 1, "{all:#?}");
+    all.remove(0)
+}
+
+fn needs(sql: &str) -> Vec<(String, LockMode)> {
+    one(sql).shape.needs.iter().map(|need| (need.relation.to_string(), need.mode)).collect()
+}
+
+#[test]
+fn semicolons_in_quotes_blocks_and_comments_end_nothing() {
+    let sql = "-- first; a comment\n/* ; */\nSELECT ';' AS a, $x$ ; $x$ AS b;\n\nDO $$ BEGIN PERFORM 1; PERFORM 2; END $$;\n;\nSELECT 3";
+    let all = split("t.sql", sql, 1).expect("it parses");
+    let texts: Vec<_> = all.iter().map(|s| (s.line, s.text.to_string())).collect();
+    assert_eq!(
+        texts,
+        [
+            (3, "SELECT ';' AS a, $x$ ; $x$ AS b".to_owned()),
+            (5, "DO $$ BEGIN PERFORM 1; PERFORM 2; END $$".to_owned()),
+            (7, "SELECT 3".to_owned())
+        ]
+    );
+}
+
+#[test]
+fn each_form_asks_for_the_lock_of_the_manual() {
+    use LockMode::*;
+    let contacts = |mode| vec![("public.contacts".to_owned(), mode)];
+    assert_eq!(needs("ALTER TABLE public.contacts ADD COLUMN a int"), contacts(AccessExclusive));
+    assert_eq!(
+        needs("ALTER TABLE ONLY public.contacts VALIDATE CONSTRAINT c"),
+        contacts(ShareUpdateExclusive)
+    );
+    assert_eq!(needs("CREATE INDEX i ON public.contacts (a)"), contacts(Share));
+    assert_eq!(needs("CREATE INDEX CONCURRENTLY i ON public.contacts (a)"), contacts(ShareUpdateExclusive));
+    assert_eq!(
+        needs("CREATE TRIGGER t AFTER INSERT OR UPDATE ON public.contacts FOR EACH ROW EXECUTE FUNCTION f()"),
+        contacts(ShareRowExclusive)
+    );
+    assert_eq!(needs("CREATE POLICY p ON public.contacts USING (true)"), contacts(AccessExclusive));
+    assert_eq!(needs("DROP TRIGGER IF EXISTS t ON public.contacts"), contacts(AccessExclusive));
+    assert_eq!(needs("DELETE FROM public.contacts WHERE id = 1"), contacts(RowExclusive));
+    assert_eq!(
+        needs("CREATE TABLE x (c uuid REFERENCES public.contacts (id))"),
+        contacts(ShareRowExclusive),
+        "the harmless one"
+    );
+    assert_eq!(
+        needs("ALTER TABLE x ADD CONSTRAINT f FOREIGN KEY (c) REFERENCES public.contacts (id) NOT VALID"),
+        [("x".to_owned(), ShareRowExclusive), ("public.contacts".to_owned(), ShareRowExclusive)]
+    );
+    assert_eq!(needs("COMMENT ON COLUMN public.contacts.a IS 'x'"), contacts(ShareUpdateExclusive));
+    assert_eq!(needs("ANALYZE public.contacts"), contacts(ShareUpdateExclusive));
+    assert_eq!(needs("TRUNCATE public.contacts"), contacts(AccessExclusive));
+}
+
+#[test]
+fn an_index_is_read_with_its_clauses() {
+    let index = one(
+        "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS \"I x\" ON ONLY contacts USING gin (a) WHERE a IS NOT NULL",
+    );
+    assert_eq!(index.shape.transaction, Transaction::Never);
+    assert_eq!(
+        index.shape.kind,
+        Kind::CreateIndex {
+            name: Some("\"I x\"".into()),
+            table: "contacts".into(),
+            exists: Clause::Lenient,
+            built: Built::Concurrently
+        }
+    );
+}
+
+#[test]
+fn added_columns_keep_their_definition() {
+    let alter = one(
+        "ALTER TABLE a\n  ADD COLUMN IF NOT EXISTS pulse_tags text[] DEFAULT '{}',\n  ADD note text,\n DROP CONSTRAINT IF EXISTS k",
+    );
+    let Kind::AlterTable { additions, .. } = alter.shape.kind else { panic!("{:?}", alter.shape.kind) };
+    let read: Vec<_> = additions.iter().map(|add| (&*add.column, &*add.definition, add.exists)).collect();
+    assert_eq!(
+        read,
+        [
+            ("pulse_tags", "pulse_tags text[] DEFAULT '{}'", Clause::Lenient),
+            ("note", "note text", Clause::Strict)
+        ]
+    );
+}
+
+#[test]
+fn what_must_not_run_is_refused_with_its_line() {
+    let of = |sql: &str| split("f.sql", sql, 1).expect_err("refused").what;
+    assert!(
+        of("SELECT 1;\ncreate tabl oops;").starts_with("f.sql:2: syntax error"),
+        "{}",
+        of("SELECT 1;\ncreate tabl oops;")
+    );
+    assert_eq!(of("SELECT 1;\n\\i other.sql\n"), "f.sql:2: \\i is a command of psql, which is not run here");
+    assert_eq!(of("BEGIN;\nSELECT 1;\nCOMMIT;"), "f.sql:1: BEGIN inside a migration");
+    assert!(of("SELECT 1;\0").contains("NUL"));
+    assert!(split("f.sql", "SELECT '\n\\d not a command';", 1).is_ok());
+}

@@ -1,0 +1,341 @@
+//! Takes one batch of statements: look, ask with a short lock time-out, do, write it down in the same transaction; or, where a
+//! statement must be alone, before and after it. What failed says where, with which SQLSTATE, and what it left behind.
+
+use std::time::{Duration, Instant};
+
+use super::book::{self, Direction, State, StepKey};
+use super::classify::{Built, Kind, Transaction};
+use super::database::{Database, run};
+use super::engine::{deadline, place};
+use super::errors::{is_contention, is_cut, next, say_at, sqlstate};
+use super::hold::holds;
+use super::inspect::{Found, inspect};
+use super::look::{Looked, look};
+use super::now::Now;
+use super::plan::{Act, Task};
+use super::runner::{Runner, broke};
+use super::split::Statement;
+use super::watch::{Options, Watcher};
+use crate::run::job::{Failure, StepOutcome};
+
+/// Locks that stop no client may be waited for longer.
+const HARMLESS_WAIT: Duration = Duration::from_secs(2);
+
+/// Those who run a plan.
+pub(crate) struct Crew<'a> {
+    pub(crate) db: &'a Database,
+    pub(crate) runner: Runner,
+    pub(crate) options: &'a Options,
+    pub(crate) watcher: &'a dyn Watcher,
+    pub(crate) now: &'a Now,
+}
+
+/// Why a batch did not come to its end; `at` counts within the batch.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Halt {
+    Failed { at: usize, failure: Failure },
+    GivenUp { at: usize, because: String },
+}
+
+/// What stopped an attempt.
+enum Stop {
+    Sql(sqlx::Error),
+    Shape(String),
+    Cancelled,
+}
+
+impl From<sqlx::Error> for Stop {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl Crew<'_> {
+    /// Runs the batch until it is done, fails, or is given up.
+    pub(crate) async fn run(&mut self, first: usize, tasks: &[Task<'_>]) -> Result<Vec<StepOutcome>, Halt> {
+        let until = deadline(self.options.wait_budget);
+        let statements: Vec<&Statement> = tasks.iter().filter_map(statement).collect();
+        let alone = statements.iter().any(|one| one.shape.transaction == Transaction::Never);
+        let mut tries = 0;
+        loop {
+            match look(&mut self.runner.session, &statements, until, self.now, self.watcher).await {
+                Ok(Looked::Free) => {}
+                Ok(Looked::GivenUp) => {
+                    return Err(Halt::GivenUp { at: 0, because: "given up while it waited".into() });
+                }
+                Err(failure) => return Err(Halt::Failed { at: 0, failure }),
+            }
+            tries += 1;
+            self.now.asking(tries);
+            let mut at = 0;
+            let attempt = match tasks {
+                [task] if alone => self.alone(task).await.map(|outcome| vec![outcome]),
+                _ => self.together(first, tasks, &mut at).await,
+            };
+            let stop = match attempt {
+                Ok(mut outcomes) => {
+                    if tries > 1 {
+                        outcomes.iter_mut().for_each(|outcome| remark(outcome, &format!("{tries} tries")));
+                    }
+                    return Ok(outcomes);
+                }
+                Err(stop) => stop,
+            };
+            // After an error the transaction is dead; where there is none, this says nothing.
+            drop(run(&mut self.runner.session, "ROLLBACK").await);
+            match stop {
+                Stop::Sql(error) if is_contention(&error) && Instant::now() < until => {
+                    self.now.doing(&format!("try {tries} got no lock; asking again soon"));
+                    self.watcher.moment(self.now.moment());
+                    if self.watcher.edge().await == super::watch::Edge::GiveUp {
+                        return Err(Halt::GivenUp {
+                            at,
+                            because: format!("given up after {tries} tries for the lock"),
+                        });
+                    }
+                    tokio::time::sleep(pause(tries)).await;
+                }
+                other => return Err(self.halt(tasks, at, other).await),
+            }
+        }
+    }
+
+    /// All in one transaction, the bookkeeping too.
+    async fn together(
+        &mut self,
+        first: usize,
+        tasks: &[Task<'_>],
+        at: &mut usize,
+    ) -> Result<Vec<StepOutcome>, Stop> {
+        let patience = if tasks.iter().filter_map(statement).any(|one| {
+            one.shape.needs.iter().any(|need| need.mode.stops_clients()) || one.shape.kind == Kind::Block
+        }) {
+            self.options.lock_timeout
+        } else {
+            HARMLESS_WAIT
+        };
+        run(
+            &mut self.runner.session,
+            &format!("BEGIN; SET LOCAL lock_timeout = {}", patience.as_millis().max(1)),
+        )
+        .await?;
+        let mut outcomes = Vec::new();
+        for (index, task) in tasks.iter().enumerate() {
+            *at = index;
+            let Act::Run { statement, place: step, last } = task.act else { continue };
+            self.now.change(|moment| {
+                moment.step = Some(place(first + index));
+                moment.doing = format!("running, line {} of {}", statement.line, task.script.file);
+            });
+            let outcome = match inspect(&mut self.runner.session, statement).await? {
+                Found::Same(why) | Found::Gone(why) => StepOutcome::Skipped { why },
+                Found::Other(difference) => return Err(Stop::Shape(difference)),
+                Found::Invalid(index) => {
+                    // A plain build here: the leftover is dropped in the same transaction.
+                    run(&mut self.runner.session, &format!("DROP INDEX {index}")).await?;
+                    let took = self.execute(statement).await?;
+                    StepOutcome::Done { note: Some(format!("invalid {index} dropped first; {took}")) }
+                }
+                Found::Free => StepOutcome::Done { note: Some(self.execute(statement).await?) },
+            };
+            self.record(task, statement, step, last, &outcome).await?;
+            outcomes.push(outcome);
+        }
+        run(&mut self.runner.session, "COMMIT").await?;
+        Ok(outcomes)
+    }
+
+    /// Outside of any transaction; written down before and after.
+    async fn alone(&mut self, task: &Task<'_>) -> Result<StepOutcome, Stop> {
+        let Act::Run { statement, place: step, last } = task.act else {
+            return Err(Stop::Shape("no statement".into()));
+        };
+        let key = step_key(task, statement, step);
+        book::step_began(&mut self.runner.session, &key).await?;
+        run(&mut self.runner.session, "BEGIN").await?;
+        let found = inspect(&mut self.runner.session, statement).await;
+        run(&mut self.runner.session, "ROLLBACK").await?;
+        self.now.doing(&format!("running, line {} of {}", statement.line, task.script.file));
+        let outcome = match found? {
+            Found::Same(why) | Found::Gone(why) => StepOutcome::Skipped { why },
+            Found::Other(difference) => return Err(Stop::Shape(difference)),
+            Found::Invalid(index) => {
+                self.now.doing(&format!("dropping the invalid {index} of an interrupted build"));
+                run(&mut self.runner.session, &format!("DROP INDEX CONCURRENTLY IF EXISTS {index}")).await?;
+                let took = self.execute(statement).await?;
+                StepOutcome::Done { note: Some(format!("invalid {index} dropped and built anew; {took}")) }
+            }
+            Found::Free if task.earlier.is_some() && already(&mut self.runner.session, statement).await? => {
+                StepOutcome::Skipped { why: "an interrupted attempt had finished it".into() }
+            }
+            Found::Free => StepOutcome::Done { note: Some(self.execute(statement).await?) },
+        };
+        if !holds(&mut self.runner.session, statement).await? {
+            return Err(Stop::Shape(format!(
+                "{} raised no error, but the catalogue does not show it",
+                statement.title
+            )));
+        }
+        run(&mut self.runner.session, "BEGIN").await?;
+        self.record(task, statement, step, last, &outcome).await?;
+        run(&mut self.runner.session, "COMMIT").await?;
+        Ok(outcome)
+    }
+
+    /// The statement itself; a person may have it cancelled.
+    async fn execute(&mut self, statement: &Statement) -> Result<String, Stop> {
+        let began = Instant::now();
+        let (db, pid, watcher) = (self.db, self.runner.pid, self.watcher);
+        let running = run(&mut self.runner.session, &statement.text);
+        tokio::pin!(running);
+        let (result, cancelled) = tokio::select! {
+            result = &mut running => (result, false),
+            () = watcher.cancelled() => {
+                if let Err(failure) = db.cancel_own(pid).await {
+                    tracing::warn!(%failure, "the running statement could not be cancelled");
+                }
+                (running.await, true)
+            }
+        };
+        match result {
+            Err(error) if cancelled && sqlstate(&error) == Some("57014") => Err(Stop::Cancelled),
+            Err(error) => Err(error.into()),
+            Ok(rows) => {
+                let took = began.elapsed().as_secs_f64() * 1000.0;
+                let rows = if matches!(statement.shape.kind, Kind::Write { .. }) {
+                    format!("{rows} rows, ")
+                } else {
+                    String::new()
+                };
+                Ok(format!("{rows}{took:.0} ms"))
+            }
+        }
+    }
+
+    async fn record(
+        &mut self,
+        task: &Task<'_>,
+        statement: &Statement,
+        step: u32,
+        last: bool,
+        outcome: &StepOutcome,
+    ) -> Result<(), sqlx::Error> {
+        let session = &mut self.runner.session;
+        let note = match outcome {
+            StepOutcome::Done { note } => note.as_deref(),
+            StepOutcome::Skipped { why } => Some(why.as_str()),
+            _ => None,
+        };
+        book::step_done(session, &step_key(task, statement, step), note).await?;
+        if last {
+            let state = match task.direction {
+                Direction::Up => State::Applied,
+                Direction::Down => State::Reverted,
+            };
+            book::set_state(session, task.migration, state, &self.options.by).await?;
+        }
+        Ok(())
+    }
+
+    async fn halt(&mut self, tasks: &[Task<'_>], at: usize, stop: Stop) -> Halt {
+        let Some(task) = tasks.get(at) else {
+            return Halt::GivenUp { at, because: "no such step".into() };
+        };
+        let Some(statement) = statement(task) else {
+            return Halt::GivenUp { at, because: "no statement".into() };
+        };
+        let file = &task.script.file;
+        let cut = matches!(&stop, Stop::Sql(error) if is_cut(error));
+        let mut state = if cut {
+            "the connection is gone; the bookkeeping in the database says what was done".to_owned()
+        } else if statement.shape.transaction == Transaction::Never {
+            "the steps before are done and recorded".to_owned()
+        } else if tasks.len() > 1 {
+            "the whole file was rolled back".to_owned()
+        } else {
+            "this statement was rolled back; the steps before are done and recorded".to_owned()
+        };
+        if !cut && let Some(left) = self.clean(statement).await {
+            state = format!("{state}; {left}");
+        }
+        let failure = match stop {
+            Stop::Cancelled => {
+                return Halt::GivenUp { at, because: format!("cancelled in mid-statement; {state}") };
+            }
+            Stop::Shape(what) => Failure {
+                what: format!("{file}:{}: {what}", statement.line),
+                state,
+                next: "find out whose it is; rename or remove it, or correct the migration, then run again"
+                    .into(),
+            },
+            Stop::Sql(error) => {
+                Failure { what: say_at(&error, file, statement), state, next: next(&error).into() }
+            }
+        };
+        Halt::Failed { at, failure }
+    }
+
+    /// Takes away the invalid index that a failed concurrent build leaves.
+    async fn clean(&mut self, statement: &Statement) -> Option<String> {
+        let Kind::CreateIndex { built: Built::Concurrently, .. } = &statement.shape.kind else { return None };
+        let session = &mut self.runner.session;
+        run(session, "BEGIN").await.ok()?;
+        let found = inspect(session, statement).await;
+        run(session, "ROLLBACK").await.ok()?;
+        let Ok(Found::Invalid(index)) = found else { return None };
+        // The drop waits for old transactions as the build did; a person who gave up should not wait with it.
+        run(session, "SET lock_timeout = '1s'").await.ok()?;
+        let dropped = run(session, &format!("DROP INDEX CONCURRENTLY IF EXISTS {index}")).await;
+        run(session, "SET lock_timeout = 0").await.ok()?;
+        match dropped {
+            Ok(_) => Some(format!("the invalid {index} that it left was dropped")),
+            Err(error) => Some(
+                broke(&format!("the invalid {index} that it left stays until the next run drops it"), &error)
+                    .what,
+            ),
+        }
+    }
+}
+
+/// Whether an interrupted attempt got its effect; only for what the catalogue can show.
+async fn already(
+    session: &mut sqlx::postgres::PgConnection,
+    statement: &Statement,
+) -> Result<bool, sqlx::Error> {
+    match statement.shape.kind {
+        Kind::CreateIndex { .. } | Kind::DropIndex { .. } => holds(session, statement).await,
+        _ => Ok(false),
+    }
+}
+
+fn statement<'a>(task: &Task<'a>) -> Option<&'a Statement> {
+    match task.act {
+        Act::Run { statement, .. } => Some(statement),
+        Act::Check(..) => None,
+    }
+}
+
+fn step_key<'a>(task: &Task<'a>, statement: &'a Statement, step: u32) -> StepKey<'a> {
+    StepKey {
+        number: task.migration.number,
+        direction: task.direction,
+        step,
+        checksum: &statement.checksum,
+        title: &statement.title,
+    }
+}
+
+fn remark(outcome: &mut StepOutcome, more: &str) {
+    if let StepOutcome::Done { note } = outcome {
+        *note = Some(note.take().map_or_else(|| more.to_owned(), |note| format!("{note}, {more}")));
+    }
+}
+
+/// Longer with each try, and never the same for two who wait for each other.
+fn pause(tries: u32) -> Duration {
+    let most = 50_u64.saturating_mul(1 << tries.min(5)).min(1_000);
+    let nanos = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| since.subsec_nanos());
+    Duration::from_millis(most / 2 + u64::from(nanos) % (most / 2 + 1))
+}

@@ -1,0 +1,110 @@
+//! What the engine tells and asks while it runs. Who watches may be a worker with its journal, a command with its terminal, or a
+//! test; the engine knows none of them.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use crate::run::job::{Failure, StepOutcome, StepPlan};
+use crate::run::live::MigrateLive;
+pub use crate::workers::Edge;
+
+/// Told what happens, asked at each edge. What is told must be durable before the future ends, except for moments.
+pub trait Watcher: Send + Sync {
+    /// The steps, before the first.
+    fn planned(&self, steps: Vec<StepPlan>) -> BoxFuture<'_, Result<(), Failure>>;
+    /// A step begins.
+    fn step_started(&self, step: u32) -> BoxFuture<'_, Result<(), Failure>>;
+    /// A step ended.
+    fn step_ended(&self, step: u32, outcome: StepOutcome) -> BoxFuture<'_, Result<(), Failure>>;
+    /// How it stands now; may be lost.
+    fn moment(&self, moment: Moment);
+    /// Waits while a person holds the work.
+    fn edge(&self) -> BoxFuture<'_, Edge>;
+    /// Ends when a person wants the running statement cancelled.
+    fn cancelled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+/// How a run stands between two events.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Moment {
+    /// The step's place in the plan.
+    pub step: Option<u32>,
+    /// What is going on, in words.
+    pub doing: String,
+    /// How much is done.
+    pub done: u64,
+    /// Of how much, where that is known.
+    pub total: Option<u64>,
+    /// What is counted.
+    pub unit: String,
+    /// Where the figure comes from.
+    pub source: String,
+    /// Locks, clients, log.
+    pub live: MigrateLive,
+}
+
+/// Whether a proven backup must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BackupGate {
+    /// Nothing starts without one.
+    Required,
+    /// Somebody has said that it goes without.
+    Waived,
+}
+
+/// How patient a run is.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Options {
+    /// In whose name it is recorded.
+    pub by: String,
+    /// How long a lock request that stops clients may wait: the most that one try costs them.
+    pub lock_timeout: Duration,
+    /// How long to wait in all for a lock, blockers and tries together.
+    pub wait_budget: Duration,
+    /// How long to wait for another runner to end.
+    pub runner_wait: Duration,
+    /// The longest that a client may wait before the plan pauses itself.
+    pub client_budget: Duration,
+    /// Whether a proven backup must be there.
+    pub backup: BackupGate,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            by: "gonogo".into(),
+            lock_timeout: Duration::from_millis(100),
+            wait_budget: Duration::from_mins(10),
+            runner_wait: Duration::from_secs(30),
+            client_budget: Duration::from_millis(200),
+            backup: BackupGate::Required,
+        }
+    }
+}
+
+/// How a run ended, where nothing failed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Report {
+    /// The numbers that are applied now.
+    pub applied: Vec<u64>,
+    /// Steps that did something.
+    pub done: usize,
+    /// Steps that were not needed.
+    pub skipped: usize,
+    /// The longest wait of a client, where it was measured.
+    pub worst_wait_ms: Option<f64>,
+    /// Whether it came to its end.
+    pub ended: Ended,
+}
+
+/// Whether a run came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// All that was asked is done and proven.
+    Complete,
+    /// A person stopped it.
+    GivenUp,
+}
