@@ -8,6 +8,7 @@ mod front;
 mod headless;
 mod init;
 mod log;
+mod migrate;
 mod plan;
 mod rehearse;
 mod seat;
@@ -66,6 +67,8 @@ enum Command {
     Status,
     /// Print the journal, an event a line.
     Log(log::Args),
+    /// Migrate the database without the screen: plan, up, down, status, verify, backup.
+    Migrate(migrate::Args),
 }
 
 /// How a command ended.
@@ -100,6 +103,7 @@ pub fn run(cli: &Cli) -> color_eyre::Result<Exit> {
         Some(Command::Rehearse(args)) => rehearse::run(args, &cli.files, &cli.seat, cli.json),
         Some(Command::Status) => status::run(&cli.files, cli.json),
         Some(Command::Log(args)) => log::run(args, &cli.files, cli.json),
+        Some(Command::Migrate(args)) => migrate::run(args, &cli.files, cli.json),
         None => cockpit::run(&cli.files, &cli.seat),
     }
 }

@@ -45,7 +45,13 @@ enum Read {
 
 impl<'a> Reader<'a> {
     pub(super) fn new(pulse: &'a Pulse, line: Line<'a>, teller: &'a Teller<'a>, config: &Import) -> Self {
-        Self { pulse, line, teller, pace: Pace::new(config.requests_per_minute), page_size: config.page_size.max(1) }
+        Self {
+            pulse,
+            line,
+            teller,
+            pace: Pace::new(config.requests_per_minute),
+            page_size: config.page_size.max(1),
+        }
     }
 
     /// Whether Pulse lets us in, and how many profiles it says it has.
@@ -109,7 +115,8 @@ impl<'a> Reader<'a> {
             self.turn().await?;
             let error = match self.ask(self.pulse.profiles(query)).await? {
                 Ok(answer) => {
-                    let again = answer.receipt.attempts.saturating_sub(1) + away.map_or(0, |(_, asked)| asked);
+                    let again =
+                        answer.receipt.attempts.saturating_sub(1) + away.map_or(0, |(_, asked)| asked);
                     let budget = self.pulse.profile_budget().borrow().map(|left| {
                         let small = |count: u64| u32::try_from(count).unwrap_or(u32::MAX);
                         (small(left.remaining), small(left.limit))
@@ -160,10 +167,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Waits for an answer, and says so when that takes long.
-    async fn ask(
-        &self,
-        answer: impl Future<Output = Outcome<Page>>,
-    ) -> Result<Outcome<Page>, Trouble> {
+    async fn ask(&self, answer: impl Future<Output = Outcome<Page>>) -> Result<Outcome<Page>, Trouble> {
         let began = Instant::now();
         let mut answer = std::pin::pin!(answer);
         loop {

@@ -162,11 +162,12 @@ async fn refuse(
 ) -> Result<(), Trouble> {
     let mut next = checkpoint.clone();
     let mut transaction = database.begin().await?;
-    let raw: String =
-        sqlx::query_scalar("DELETE FROM gonogo.pulse_staging s WHERE pulse_id = $1 RETURNING to_jsonb(s)::text")
-            .bind(id)
-            .fetch_one(&mut *transaction)
-            .await?;
+    let raw: String = sqlx::query_scalar(
+        "DELETE FROM gonogo.pulse_staging s WHERE pulse_id = $1 RETURNING to_jsonb(s)::text",
+    )
+    .bind(id)
+    .fetch_one(&mut *transaction)
+    .await?;
     let constraint = error.as_database_error().and_then(|database| database.constraint());
     let reason = match constraint {
         Some(constraint) => format!("the database refused it: {constraint}"),

@@ -64,7 +64,8 @@ impl ImportWorker {
             }
             Err(Trouble::Failed(failure)) => Err(failure),
             Err(Trouble::GivenUp) => Ok(End::Cancelled {
-                state: "what is merged is complete and stays; asked for again, it goes on where it was".into(),
+                state: "what is merged is complete and stays; asked for again, it goes on where it was"
+                    .into(),
             }),
             Err(Trouble::Lost(words)) => Err(Failure {
                 what: format!("the database broke off: {words}"),

@@ -37,7 +37,12 @@ impl Pace {
         let spent = budget.filter(|budget| budget.remaining == 0).and_then(|budget| {
             let until = budget.reset? + ROUNDING;
             // A reset far away is a clock that differs, not a window.
-            (until > now).then(|| (until.min(now + WINDOW * 2), format!("Pulse's limit of {} requests is used up", budget.limit)))
+            (until > now).then(|| {
+                (
+                    until.min(now + WINDOW * 2),
+                    format!("Pulse's limit of {} requests is used up", budget.limit),
+                )
+            })
         });
         let full = self.starts.front().filter(|_| self.starts.len() >= self.most).map(|first| {
             (*first + WINDOW, format!("{} requests a minute are the ceiling of this plan", self.most))

@@ -326,7 +326,8 @@ async fn reconcile(
     }
     Err(Trouble::Failed(Failure {
         what: format!("{} profiles were read, and {accounted} are accounted for", totals.fetched),
-        state: "what was merged is complete; something else may have changed contacts or mappings meanwhile".into(),
+        state: "what was merged is complete; something else may have changed contacts or mappings meanwhile"
+            .into(),
         next: "run the import again: it writes only what differs".into(),
     }))
 }

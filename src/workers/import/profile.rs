@@ -119,7 +119,9 @@ fn row(profile: &Profile) -> Result<Row, Unfit> {
         Some(name) => name,
         None => match (&first_name, &last_name) {
             (None, None) => return Err(unfit("display_name: there is no name", "")),
-            (first, last) => [first.as_deref(), last.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" "),
+            (first, last) => {
+                [first.as_deref(), last.as_deref()].into_iter().flatten().collect::<Vec<_>>().join(" ")
+            }
         },
     };
     let email = text("canonical_email", profile.canonical_email.as_deref(), 255)?;

@@ -130,9 +130,8 @@ pub(super) async fn aside(
     .bind(checkpoint.run)
     .fetch_all(database)
     .await?;
-    let sum = |rejected: bool| {
-        rows.iter().filter(|row| row.0 == rejected).map(|row| row.2.unsigned_abs()).sum()
-    };
+    let sum =
+        |rejected: bool| rows.iter().filter(|row| row.0 == rejected).map(|row| row.2.unsigned_abs()).sum();
     let (quarantined, conflicts) = (sum(true), sum(false));
     Ok((quarantined, conflicts, rows.into_iter().map(|(_, reason, n)| (reason, n.unsigned_abs())).collect()))
 }

@@ -39,7 +39,9 @@ impl From<sqlx::Error> for Trouble {
 /// Whether trying again may help: the connection, the server's restart, or other transactions were in the way.
 fn passes(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
+            true
+        }
         sqlx::Error::Database(database) => database.code().is_some_and(|code| {
             code.starts_with("08")
                 || matches!(
@@ -55,9 +57,10 @@ fn passes(error: &sqlx::Error) -> bool {
 
 /// A refusal of the rows themselves: data, constraints, limits of size, or a trigger's own exception.
 pub(super) fn is_about_rows(error: &sqlx::Error) -> bool {
-    error.as_database_error().and_then(|database| database.code()).is_some_and(|code| {
-        ["22", "23", "54"].iter().any(|class| code.starts_with(class)) || code == "P0001"
-    })
+    error
+        .as_database_error()
+        .and_then(|database| database.code())
+        .is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)) || code == "P0001")
 }
 
 /// What the database said, with its SQLSTATE.

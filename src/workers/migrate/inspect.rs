@@ -85,15 +85,7 @@ async fn index(
     if ours && !valid {
         return Ok(Found::Invalid(full));
     }
-    let parse = SourceFile::parse(&statement.text);
-    let Some(Stmt::CreateIndex(create)) = parse.syntax_node().children().find_map(Stmt::cast) else {
-        return Ok(Found::Free);
-    };
-    let unique = create.unique_token().is_some();
-    let after = create.table_relation_name().map_or(0, |name| usize::from(name.syntax().text_range().end()));
-    // The tree borrows nothing that may cross an await.
-    drop((create, parse));
-    let rest = statement.text.get(after..).unwrap_or_default().to_owned();
+    let Some((unique, rest)) = index_tail(&statement.text) else { return Ok(Found::Free) };
     let word = if unique { "UNIQUE INDEX" } else { "INDEX" };
     let make = format!(
         "CREATE TEMP TABLE gonogo_shape (LIKE {table}); CREATE {word} gonogo_shape_index ON pg_temp.gonogo_shape {rest}"
@@ -114,19 +106,31 @@ async fn index(
     Ok(Found::Other(format!("index {full} is there already as {is}; wanted {word} USING {}", tail(&wanted))))
 }
 
+/// Whether an index is unique, and what follows its table's name. No tree may live across an await.
+fn index_tail(text: &str) -> Option<(bool, String)> {
+    let Stmt::CreateIndex(create) = SourceFile::parse(text).syntax_node().children().find_map(Stmt::cast)?
+    else {
+        return None;
+    };
+    let after = usize::from(create.table_relation_name()?.syntax().text_range().end());
+    Some((create.unique_token().is_some(), text.get(after..)?.to_owned()))
+}
+
+/// What follows the name of a new table.
+fn table_tail(text: &str) -> Option<String> {
+    let Stmt::CreateTable(create) = SourceFile::parse(text).syntax_node().children().find_map(Stmt::cast)?
+    else {
+        return None;
+    };
+    let after = usize::from(create.table_name()?.syntax().text_range().end());
+    Some(text.get(after..)?.trim_start().to_owned())
+}
+
 async fn table(session: &mut PgConnection, statement: &Statement, name: &str) -> Result<Found, sqlx::Error> {
     if !is_there(session, name).await? {
         return Ok(Found::Free);
     }
-    let parse = SourceFile::parse(&statement.text);
-    let end = parse.syntax_node().children().find_map(Stmt::cast).and_then(|stmt| match stmt {
-        Stmt::CreateTable(create) => {
-            create.table_name().map(|name| usize::from(name.syntax().text_range().end()))
-        }
-        _ => None,
-    });
-    drop(parse);
-    let rest = end.and_then(|end| statement.text.get(end..)).unwrap_or_default().trim_start().to_owned();
+    let rest = table_tail(&statement.text).unwrap_or_default();
     if !rest.starts_with('(') {
         return Ok(Found::Same(format!("{name} is there already; its definition was not compared")));
     }

@@ -25,6 +25,7 @@ pub mod split;
 mod step;
 pub mod survey;
 pub mod watch;
+pub mod worker;
 
 #[cfg(test)]
 mod files_tests;
@@ -35,5 +36,6 @@ pub use backup::backup;
 pub use database::Database;
 pub use engine::{down, up};
 pub use files::MigrationSet;
-pub use survey::{loss, status, verify};
+pub use survey::{loss, status, steps, verify};
 pub use watch::{BackupGate, Edge, Ended, Moment, Options, Report, Watcher};
+pub use worker::{DeskWatcher, MigrateWorker};

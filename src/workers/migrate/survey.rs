@@ -31,6 +31,43 @@ pub struct Standing {
     pub reversible: bool,
 }
 
+/// A statement as it would be run, with what it locks.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct PlannedStep {
+    /// Its migration's number.
+    pub number: u64,
+    /// The file.
+    pub file: String,
+    /// The line.
+    pub line: u32,
+    /// What it does.
+    pub name: String,
+    /// Tables and the lock on each; what a DO block locks is not known before it runs.
+    pub locks: Vec<(String, super::classify::LockMode)>,
+    /// Whether it runs outside of any transaction.
+    pub alone: bool,
+    /// The statement.
+    pub sql: String,
+}
+
+/// Every statement of the ways there, by the files alone.
+pub fn steps(set: &MigrationSet) -> Vec<PlannedStep> {
+    let of = |migration: &super::files::Migration| {
+        let (number, file) = (migration.number, migration.up.file.to_string());
+        let step = move |statement: &super::split::Statement| PlannedStep {
+            number,
+            file: file.clone(),
+            line: statement.line,
+            name: statement.title.to_string(),
+            locks: statement.shape.needs.iter().map(|need| (need.relation.to_string(), need.mode)).collect(),
+            alone: statement.shape.transaction == super::classify::Transaction::Never,
+            sql: statement.text.to_string(),
+        };
+        migration.up.statements.iter().map(step).collect::<Vec<_>>()
+    };
+    set.migrations.iter().flat_map(of).collect()
+}
+
 /// How far each migration is.
 pub async fn status(db: &Database, set: &MigrationSet) -> Result<Vec<Standing>, Failure> {
     let mut session = db.session("status").await?;

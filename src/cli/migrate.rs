@@ -1,0 +1,212 @@
+//! `gonogo migrate`: the migrations without the screen, by the same engine. The database comes from gonogo.toml, or from
+//! DATABASE_URL where there is none; what loses data wants the database's name.
+
+mod told;
+
+use std::path::PathBuf;
+
+use clap::{Subcommand, ValueEnum};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use super::{Exit, Files, complain, print, refuse, runtime};
+use crate::run::Failure;
+use crate::secrets::Secrets;
+use crate::workers::migrate::worker::{database, migrations, summary};
+use crate::workers::migrate::{
+    BackupGate, Database, Ended, MigrationSet, Options, Report, backup, down, loss, status, steps, up, verify,
+};
+use told::Told;
+
+/// Where there is no gonogo.toml.
+const URL_VARIABLE: &str = "DATABASE_URL";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The directory of the migrations; before the one that gonogo.toml names.
+    #[arg(long, global = true, value_name = "DIR")]
+    dir: Option<PathBuf>,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Print the steps and the locks they take; runs nothing, connects nowhere.
+    Plan,
+    /// Run the migrations that are not applied yet.
+    Up {
+        /// Up to and including this number.
+        #[arg(long, value_name = "N")]
+        to: Option<u64>,
+        /// Whether a proven backup must be there.
+        #[arg(long, value_enum, default_value_t = Backup::Required)]
+        backup: Backup,
+    },
+    /// Take migrations back, newest first. Says what would be lost, and wants the database's name.
+    Down {
+        /// Down to but not including this number.
+        #[arg(long, value_name = "N")]
+        to: Option<u64>,
+        /// The database's name, as the server says it.
+        #[arg(long, value_name = "NAME")]
+        confirm: Option<String>,
+    },
+    /// Say how far each migration is.
+    Status,
+    /// Ask the checks of every applied migration again.
+    Verify,
+    /// Back up what the migrations touch, and prove the copy.
+    Backup,
+}
+
+/// Whether a proven backup must be there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Backup {
+    /// Nothing starts without one.
+    Required,
+    /// Go without.
+    Waived,
+}
+
+pub(super) fn run(args: &Args, files: &Files, json: bool) -> color_eyre::Result<Exit> {
+    let (directory, url) = match files.load() {
+        Ok(loaded) => {
+            let directory =
+                args.dir.clone().unwrap_or_else(|| loaded.path(&loaded.config.deployment.migrations));
+            let secrets = Secrets::load(&loaded.path(&loaded.config.secrets.env_file));
+            let url = secrets.map_err(|error| error.to_string()).and_then(|secrets| {
+                secrets.secret(&loaded.config.database.url_env).map_err(|missing| missing.to_string())
+            });
+            (directory, url)
+        }
+        Err(problems) => match &args.dir {
+            // The migrations of any project, without a deployment around them.
+            Some(directory) => {
+                let secrets = Secrets::of([]);
+                (directory.clone(), secrets.secret(URL_VARIABLE).map_err(|missing| missing.to_string()))
+            }
+            None => return refuse(&problems, json),
+        },
+    };
+    runtime()?.block_on(async {
+        let set = match migrations(directory).await {
+            Ok(set) => set,
+            Err(failure) => return complain(&failure, json),
+        };
+        if matches!(args.what, What::Plan) {
+            print(&plan(&set, json)?)?;
+            return Ok(Exit::Go);
+        }
+        let url: SecretString = match url {
+            Ok(url) => url,
+            Err(missing) => return complain(&missing, json),
+        };
+        match act(&args.what, &set, &url, json).await {
+            Ok((text, exit)) => {
+                print(&text)?;
+                Ok(exit)
+            }
+            Err(failure) => {
+                complain(&failure, json)?;
+                Ok(Exit::NoGo)
+            }
+        }
+    })
+}
+
+async fn act(
+    what: &What,
+    set: &MigrationSet,
+    url: &SecretString,
+    json: bool,
+) -> Result<(String, Exit), Failure> {
+    let db = database(url).await?;
+    let by = std::env::var("USER").unwrap_or_else(|_| "gonogo".into());
+    let options = Options { by, ..Options::default() };
+    let told = Told::new(json);
+    match what {
+        What::Plan => Ok((String::new(), Exit::Go)),
+        What::Up { to, backup } => {
+            let gate = match backup {
+                Backup::Required => BackupGate::Required,
+                Backup::Waived => BackupGate::Waived,
+            };
+            let report = up(&db, set, *to, &Options { backup: gate, ..options }, &told).await?;
+            Ok(ended("up", &report, json))
+        }
+        What::Down { to, confirm } => {
+            let lost = loss(&db, set, *to).await?;
+            confirmed(&db, confirm.as_deref(), &lost)?;
+            let report = down(&db, set, *to, &options, &told).await?;
+            Ok(ended("back", &report, json))
+        }
+        What::Backup => {
+            let report = backup(&db, set, &options, &told).await?;
+            Ok(ended("backup", &report, json))
+        }
+        What::Status => {
+            let standing = status(&db, set).await?;
+            let whole = standing.iter().all(|one| one.unchanged.unwrap_or(true));
+            let text = if json {
+                format!("{}\n", json!({ "schema": 1, "database": db.place(), "migrations": standing }))
+            } else {
+                standing.iter().map(told::standing).collect()
+            };
+            Ok((text, if whole { Exit::Go } else { Exit::NoGo }))
+        }
+        What::Verify => {
+            let answers = verify(&db, set).await?;
+            let bad = answers.iter().filter(|(_, answer)| !answer.ok).count();
+            let text = if json {
+                let answers: Vec<Value> = answers
+                    .iter()
+                    .map(|(number, answer)| json!({ "number": number, "check": answer }))
+                    .collect();
+                format!("{}\n", json!({ "schema": 1, "failed": bad, "answers": answers }))
+            } else {
+                let lines: String =
+                    answers.iter().filter(|(_, answer)| !answer.ok).map(told::answer).collect();
+                format!("{lines}{} of {} checks passed\n", answers.len() - bad, answers.len())
+            };
+            // Nothing asked is nothing proven.
+            Ok((text, if bad == 0 && !answers.is_empty() { Exit::Go } else { Exit::NoGo }))
+        }
+    }
+}
+
+fn confirmed(db: &Database, name: Option<&str>, lost: &[(String, u64)]) -> Result<(), Failure> {
+    if name == Some(db.database_name()) {
+        return Ok(());
+    }
+    let lost: Vec<String> = lost.iter().map(|(what, rows)| format!("{what}: {rows} rows")).collect();
+    let lost = if lost.is_empty() { "no row".into() } else { lost.join(", ") };
+    Err(Failure {
+        what: format!("going back takes out of use: {lost}; it was not confirmed with the database's name"),
+        state: "nothing was run".into(),
+        next: format!("to go back, say --confirm {}", db.database_name()),
+    })
+}
+
+fn ended(way: &str, report: &Report, json: bool) -> (String, Exit) {
+    let (complete, exit) = match report.ended {
+        Ended::Complete => (true, Exit::Go),
+        Ended::GivenUp => (false, Exit::NoGo),
+    };
+    let text = if json {
+        json!({ "schema": 1, "complete": complete, "applied": report.applied, "done": report.done,
+                "skipped": report.skipped, "worst_wait_ms": report.worst_wait_ms })
+        .to_string()
+    } else {
+        summary(way, report)
+    };
+    (format!("{text}\n"), exit)
+}
+
+fn plan(set: &MigrationSet, json: bool) -> serde_json::Result<String> {
+    let steps = steps(set);
+    if json {
+        return Ok(format!("{}\n", serde_json::to_string_pretty(&json!({ "schema": 1, "steps": steps }))?));
+    }
+    Ok(steps.iter().map(told::planned).collect())
+}

@@ -1,0 +1,138 @@
+//! What a run tells, as lines: one per step that ends, and news of waits as they come. With --json, one object a line.
+
+use std::sync::Mutex;
+
+use futures_util::future::BoxFuture;
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::run::{Failure, StepOutcome, StepPlan};
+use crate::workers::Edge;
+use crate::workers::migrate::checks::Answer;
+use crate::workers::migrate::survey::{PlannedStep, Standing};
+use crate::workers::migrate::{Moment, Watcher};
+
+/// Prints what it is told.
+pub(super) struct Told {
+    json: bool,
+    steps: Mutex<Vec<StepPlan>>,
+    last: Mutex<String>,
+    stop: watch::Receiver<Stop>,
+}
+
+/// Whether Ctrl-C was pressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stop {
+    No,
+    Asked,
+}
+
+impl Told {
+    /// Listens for Ctrl-C from now on.
+    pub(super) fn new(json: bool) -> Self {
+        let (asked, stop) = watch::channel(Stop::No);
+        tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                asked.send_replace(Stop::Asked);
+            }
+            // Those who wait for it must not take the end of this task for it.
+            asked.closed().await;
+        });
+        Self { json, steps: Mutex::default(), last: Mutex::default(), stop }
+    }
+
+    fn line(line: &str) {
+        // A reader that went away does not stop a migration.
+        if let Err(error) = crate::cli::print(&format!("{line}\n")) {
+            tracing::debug!(%error, "nobody reads");
+        }
+    }
+
+    fn name(&self, step: u32) -> (String, usize) {
+        let steps = self.steps.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        (steps.get(step as usize).map_or_else(String::new, |plan| plan.name.to_string()), steps.len())
+    }
+}
+
+impl Watcher for Told {
+    fn planned(&self, steps: Vec<StepPlan>) -> BoxFuture<'_, Result<(), Failure>> {
+        *self.steps.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = steps;
+        Box::pin(async { Ok(()) })
+    }
+
+    fn step_started(&self, _: u32) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn step_ended(&self, step: u32, outcome: StepOutcome) -> BoxFuture<'_, Result<(), Failure>> {
+        let (name, of) = self.name(step);
+        if self.json {
+            Self::line(&json!({ "step": step, "of": of, "name": name, "outcome": outcome }).to_string());
+        } else {
+            let (word, more) = match outcome {
+                StepOutcome::Done { note } => ("done", note.unwrap_or_default()),
+                StepOutcome::Skipped { why } => ("skipped", why),
+                StepOutcome::Failed { failure } => ("FAILED", failure.what),
+                StepOutcome::NotRun { because } => ("not run", because),
+            };
+            Self::line(&format!("{:>3}/{of} {word:<8} {name}  ({more})", step + 1));
+        }
+        Box::pin(async { Ok(()) })
+    }
+
+    fn moment(&self, moment: Moment) {
+        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let who = moment.live.blockers.first().map(|blocker| blocker.pid);
+        let news = format!("{who:?}");
+        if who.is_none() || *last == news {
+            return;
+        }
+        *last = news;
+        if self.json {
+            Self::line(
+                &json!({ "step": moment.step, "doing": moment.doing, "live": moment.live }).to_string(),
+            );
+        } else {
+            Self::line(&format!("        ...      {}", moment.doing));
+        }
+    }
+
+    fn edge(&self) -> BoxFuture<'_, Edge> {
+        let edge = match *self.stop.borrow() {
+            Stop::No => Edge::GoOn,
+            Stop::Asked => Edge::GiveUp,
+        };
+        Box::pin(async move { edge })
+    }
+
+    fn cancelled(&self) -> BoxFuture<'_, ()> {
+        let mut stop = self.stop.clone();
+        Box::pin(async move {
+            if stop.wait_for(|stop| *stop == Stop::Asked).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        })
+    }
+}
+
+/// A line of `status`.
+pub(super) fn standing(one: &Standing) -> String {
+    let state = one.state.map_or("not applied", crate::workers::migrate::book::State::word);
+    let when = one.applied_at.map_or(String::new(), |at| format!("  {}", at.format("%Y-%m-%d %H:%M:%S UTC")));
+    let by = one.by.as_ref().map_or(String::new(), |by| format!(" by {by}"));
+    let file = if one.unchanged == Some(false) { "  THE FILE WAS CHANGED SINCE" } else { "" };
+    let back = if one.reversible { "" } else { "  no way back" };
+    format!("{:03} {:<40} {state}{when}{by}{file}{back}\n", one.number, one.name)
+}
+
+/// A line of `verify`.
+pub(super) fn answer((number, answer): &(u64, Answer)) -> String {
+    format!("{number:03} FAILED {}: {}\n", answer.name, answer.detail)
+}
+
+/// A line of `plan`.
+pub(super) fn planned(step: &PlannedStep) -> String {
+    let locks: Vec<String> = step.locks.iter().map(|(table, mode)| format!("{mode} on {table}")).collect();
+    let locks = if locks.is_empty() { String::new() } else { format!("  [{}]", locks.join(", ")) };
+    format!("{}:{} {}{locks}\n", step.file, step.line, step.name)
+}
