@@ -176,7 +176,7 @@ impl Files {
         );
         let slack = table(&mut services, "slack");
         set(slack, [("api", at.urls.slack.as_str()), ("token_env", "REHEARSAL_SLACK")]);
-        for (name, id) in at.names.slack_channels {
+        for (id, name) in at.names.slack_channels {
             set(table(slack, "channels"), [(name, id)]);
         }
         set(

@@ -131,6 +131,9 @@ pub struct Deployment {
     pub outcome: Outcome,
     /// Whether it takes the production domains when ready.
     pub takes_domains: bool,
+    /// What whoever asked for it noted with it.
+    #[serde(default)]
+    pub meta: BTreeMap<String, String>,
 }
 
 /// How a build ends.

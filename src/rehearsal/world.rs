@@ -304,6 +304,7 @@ fn first_deployments(now: DateTime<Utc>) -> VercelState {
             ended: created + TimeDelta::seconds(91),
             outcome: Outcome::Ready,
             takes_domains: version != NEW_VERSION,
+            meta: std::collections::BTreeMap::new(),
         }
     };
     let served = |id: &str, days: i64| Served { at: now - TimeDelta::days(days), id: id.into() };

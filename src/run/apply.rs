@@ -239,8 +239,22 @@ impl State {
         }
     }
 
+    /// A rollback that did not help is taken nevertheless: the rung that needs it must not wait for it.
+    fn taken_in_vain(&mut self, job: JobId) {
+        let taken = self.jobs.get(&job).filter(|job| job.took_effect()).map(|job| job.kind.clone());
+        if let Some(JobKind::Rollback { rung, kind }) = taken {
+            self.taken_back.insert(rung);
+            if kind == RungKind::Flag {
+                self.share = Some(0);
+            }
+        }
+    }
+
     fn consequences(&mut self, job: JobId, outcome: &Outcome, at: DateTime<Utc>) {
-        let Outcome::Succeeded { facts, .. } = outcome else { return };
+        let Outcome::Succeeded { facts, .. } = outcome else {
+            self.taken_in_vain(job);
+            return;
+        };
         let Some(kind) = self.jobs.get(&job).map(|job| job.kind.clone()) else { return };
         let undone = |undone: RungKind, state: &Self| {
             let ladder = state.plan().map(|plan| plan.ladder.clone()).unwrap_or_default();

@@ -166,6 +166,9 @@ impl JobKind {
     }
 }
 
+/// The group of the steps of a rollback that watch whether it helped. Those before them take back, and prove it.
+pub const WATCH: &str = "watch";
+
 /// A step before it is taken.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StepPlan {
@@ -421,6 +424,18 @@ impl Job {
     /// Whether it ended well.
     pub const fn succeeded(&self) -> bool {
         matches!(self.outcome(), Some(Outcome::Succeeded { .. }))
+    }
+
+    /// Whether it did and proved what it was for, whatever came of watching it afterwards.
+    pub fn took_effect(&self) -> bool {
+        let done = |step: &Step| {
+            matches!(
+                step.status,
+                StepStatus::Ended { outcome: StepOutcome::Done { .. } | StepOutcome::Skipped { .. }, .. }
+            )
+        };
+        let mut steps = self.steps.iter().filter(|step| step.plan.group.as_deref() != Some(WATCH)).peekable();
+        steps.peek().is_some() && steps.all(done)
     }
 
     /// The steps that are over, and all steps.

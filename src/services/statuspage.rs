@@ -65,7 +65,8 @@ pub enum Stage {
 }
 
 impl Stage {
-    fn word(self) -> &'static str {
+    /// Statuspage's word for it.
+    pub const fn word(self) -> &'static str {
         match self {
             Self::Investigating => "investigating",
             Self::Identified => "identified",

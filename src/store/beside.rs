@@ -35,6 +35,15 @@ const SCHEMA: &str = "
     create table if not exists pace (one integer primary key check (one = 1), body text not null) strict;
 ";
 
+/// Each gauge once, by jumps through the index: `distinct` would read every sample of the day, twice a second.
+const METRICS: &str = "
+    with recursive found (metric) as (
+        select min(metric) from sample
+        union all
+        select (select min(metric) from sample where metric > found.metric) from found where found.metric is not null
+    )
+    select metric from found where metric is not null";
+
 /// The file beside the journal.
 #[derive(Debug)]
 pub struct Beside {
@@ -52,14 +61,17 @@ struct Waiting {
 }
 
 impl Beside {
-    /// Opens the file that belongs to the journal at `journal`.
+    /// Opens the file that belongs to the journal at `journal`. Not being synced, it may be broken after a power cut: then
+    /// it is set aside and begun anew, for no fact is in it.
     pub async fn open(journal: &Path) -> Result<Self, StoreError> {
         let path = path_of(journal);
-        let mut connection = connect(&path, SqliteSynchronous::Off).await?;
-        sqlx::raw_sql(SCHEMA)
-            .execute(&mut connection)
-            .await
-            .map_err(|error| StoreError::from_sqlx(&path, error))?;
+        let connection = match ready(&path).await {
+            Err(StoreError::Damaged { .. } | StoreError::Foreign { .. }) => {
+                set_aside(&path)?;
+                ready(&path).await?
+            }
+            opened => opened?,
+        };
         Ok(Self {
             path,
             wall: Clock::wall(),
@@ -140,7 +152,7 @@ impl Beside {
             live.series.iter().filter_map(|(id, series)| Some((id.clone(), series.back()?.at))).collect()
         };
         let mut samples: Vec<Sample> = Vec::new();
-        let metrics: Vec<String> = sqlx::query_scalar("select distinct metric from sample")
+        let metrics: Vec<String> = sqlx::query_scalar(METRICS)
             .fetch_all(&mut *connection)
             .await
             .map_err(|error| self.failed(error))?;
@@ -294,6 +306,26 @@ pub async fn pace_at(journal: &Path) -> Result<Option<Pace>, StoreError> {
         return Ok(None);
     }
     Beside::open(journal).await?.pace().await
+}
+
+async fn ready(path: &Path) -> Result<SqliteConnection, StoreError> {
+    let mut connection = connect(path, SqliteSynchronous::Off).await?;
+    let failed = |error| StoreError::from_sqlx(path, error);
+    sqlx::raw_sql(SCHEMA).execute(&mut connection).await.map_err(failed)?;
+    Ok(connection)
+}
+
+fn set_aside(path: &Path) -> Result<(), StoreError> {
+    let aside = path.with_extension(format!("broken-{}", Clock::wall().now().timestamp_micros()));
+    std::fs::rename(path, &aside).map_err(|_| StoreError::ReadOnly { path: path.to_owned() })?;
+    for log in ["-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(log);
+        // A log of the broken file would be taken for one of the new file.
+        drop(std::fs::remove_file(name));
+    }
+    tracing::warn!(file = %path.display(), aside = %aside.display(), "progress and samples could not be read; set aside");
+    Ok(())
 }
 
 /// `run.sqlite` has `run.live.sqlite` beside it.

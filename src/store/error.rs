@@ -56,6 +56,26 @@ pub enum StoreError {
         /// What does not fit.
         why: String,
     },
+    /// SQLite cannot make sense of the file any more.
+    #[error(
+        "{} is damaged ({message}); nothing was written to it; restore it from a copy, or start another run with --store",
+        path.display()
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// SQLite's words.
+        message: String,
+    },
+    /// The file was moved, deleted or replaced while it was open.
+    #[error(
+        "{} is not the file any more that was opened; nothing was written; put it back, or start gonogo again",
+        path.display()
+    )]
+    Gone {
+        /// Where it was.
+        path: PathBuf,
+    },
     /// The disk is full.
     #[error("no room left for {}; free some, then try again: what was acknowledged is safe", path.display())]
     Full {
@@ -100,7 +120,8 @@ impl StoreError {
             Some(5 | 6) => Self::Locked { path },
             Some(8 | 14 | 23) => Self::ReadOnly { path },
             Some(13) => Self::Full { path },
-            Some(11 | 26) => Self::Foreign { path, found: message },
+            Some(11) => Self::Damaged { path, message },
+            Some(26) => Self::Foreign { path, found: message },
             _ => Self::Sqlite { path, message },
         }
     }

@@ -19,7 +19,8 @@ use crate::run::{Actor, Event, Record, Refusal, State};
 /// "gono": marks the file as ours.
 const APPLICATION: i64 = 0x676f_6e6f;
 /// The version of the tables.
-const TABLES: i64 = 1;
+const TABLES: i64 = KNOWN as i64;
+const KNOWN: u32 = 1;
 
 const SCHEMA: &str = "
     create table journal (
@@ -52,6 +53,8 @@ pub struct Journal {
     path: PathBuf,
     connection: SqliteConnection,
     head: Head,
+    /// Which file was opened, as the file system knows it.
+    file: Option<FileId>,
 }
 
 impl Journal {
@@ -64,7 +67,7 @@ impl Journal {
         let mut connection = connect(path, SqliteSynchronous::Full).await?;
         prepare(path, &mut connection).await?;
         let head = Head { state: Arc::default(), hash: chain::ROOT };
-        let mut journal = Self { path: path.to_owned(), connection, head };
+        let mut journal = Self { path: path.to_owned(), connection, head, file: file_id(path) };
         journal.catch_up().await?;
         let state = Arc::clone(&journal.head.state);
         Ok((journal, state))
@@ -77,7 +80,17 @@ impl Journal {
 
     /// Folds what other processes appended.
     pub async fn catch_up(&mut self) -> Result<(), StoreError> {
+        self.in_place()?;
         read_on(&self.path, &mut self.connection, &mut self.head).await
+    }
+
+    /// A file that was moved away would take every further event with it, unseen by everybody else.
+    fn in_place(&self) -> Result<(), StoreError> {
+        if file_id(&self.path) == self.file {
+            Ok(())
+        } else {
+            Err(StoreError::Gone { path: self.path.clone() })
+        }
     }
 
     /// Appends the events that `make` makes of the newest state, in one transaction that no other writer can interleave.
@@ -86,7 +99,8 @@ impl Journal {
         clock: &Clock,
         make: impl FnOnce(&State) -> Result<(Actor, Vec<Event>), Refusal>,
     ) -> Result<Vec<Arc<Record>>, SubmitError> {
-        let Self { path, connection, head } = self;
+        self.in_place()?;
+        let Self { path, connection, head, .. } = self;
         let failed = |error| StoreError::from_sqlx(path, error);
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await.map_err(failed)?;
         read_on(path, &mut transaction, head).await?;
@@ -138,6 +152,22 @@ impl Journal {
     }
 }
 
+/// A file's device and number: they stay when it grows, and differ when another takes its name.
+type FileId = (u64, u64);
+
+#[cfg(unix)]
+fn file_id(path: &Path) -> Option<FileId> {
+    use std::os::unix::fs::MetadataExt;
+    let about = std::fs::metadata(path).ok()?;
+    Some((about.dev(), about.ino()))
+}
+
+/// Elsewhere an open file can neither be moved nor deleted.
+#[cfg(not(unix))]
+fn file_id(_: &Path) -> Option<FileId> {
+    None
+}
+
 /// A file that is there and is no SQLite file is not opened at all: opening could change it.
 fn foreign(path: &Path) -> Result<(), StoreError> {
     use std::io::Read;
@@ -164,9 +194,9 @@ async fn prepare(path: &Path, connection: &mut SqliteConnection) -> Result<(), S
         .map_err(failed)?;
     match (application, version) {
         (APPLICATION, TABLES) => {}
-        (APPLICATION, newer) => {
+        (APPLICATION, newer) if newer > TABLES => {
             let found = u32::try_from(newer).unwrap_or(u32::MAX);
-            return Err(StoreError::Newer { path: path.to_owned(), found, known: 1 });
+            return Err(StoreError::Newer { path: path.to_owned(), found, known: KNOWN });
         }
         (0, 0) if tables == 0 => {
             let make =
@@ -182,14 +212,36 @@ async fn prepare(path: &Path, connection: &mut SqliteConnection) -> Result<(), S
 }
 
 async fn read_on(path: &Path, connection: &mut SqliteConnection, head: &mut Head) -> Result<(), StoreError> {
+    still_there(path, connection, head).await?;
     let mut rows = sqlx::query(SELECT).bind(head.state.seq.cast_signed()).fetch(connection);
     while let Some(row) = rows.try_next().await.map_err(|error| StoreError::from_sqlx(path, error))? {
         let stored = Stored::read(path, &row)?;
-        head.hash = stored.follows(path, head.state.seq, &head.hash)?;
+        let hash = stored.follows(path, head.state.seq, &head.hash)?;
         let record = Arc::new(stored.record(path)?);
+        head.hash = hash;
         Arc::make_mut(&mut head.state).apply(record);
     }
     Ok(())
+}
+
+/// The end that this process knows is still in the file: a chain that lost its end fits together as well, and only who
+/// saw it longer can tell.
+async fn still_there(path: &Path, connection: &mut SqliteConnection, head: &Head) -> Result<(), StoreError> {
+    let seq = head.state.seq;
+    if seq == 0 {
+        return Ok(());
+    }
+    let hash: Option<Vec<u8>> = sqlx::query_scalar("select hash from journal where seq = ?1")
+        .bind(seq.cast_signed())
+        .fetch_optional(connection)
+        .await
+        .map_err(|error| StoreError::from_sqlx(path, error))?;
+    let why = match hash {
+        Some(hash) if hash == head.hash => return Ok(()),
+        Some(_) => "it is another one than was seen before",
+        None => "it was there, and is missing now",
+    };
+    Err(StoreError::Altered { path: path.to_owned(), seq, why: why.into() })
 }
 
 /// A row of the journal.

@@ -35,6 +35,7 @@ struct Inner {
     journal: Mutex<Journal>,
     beside: Beside,
     state: watch::Sender<Arc<State>>,
+    trouble: watch::Sender<Option<Arc<StoreError>>>,
     watcher: std::sync::Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
 
@@ -62,6 +63,7 @@ impl Store {
             journal: Mutex::new(journal),
             beside,
             state: watch::Sender::new(state),
+            trouble: watch::Sender::new(None),
             watcher: std::sync::Mutex::new(None),
         });
         inner.beside.refresh().await?;
@@ -90,6 +92,12 @@ impl Store {
     /// The state now.
     pub fn now(&self) -> Arc<State> {
         Arc::clone(&self.0.state.borrow())
+    }
+
+    /// What keeps the journal from being followed, while something does. The state is as old as that trouble then, and
+    /// whoever shows the state must show this beside it.
+    pub fn trouble(&self) -> watch::Receiver<Option<Arc<StoreError>>> {
+        self.0.trouble.subscribe()
     }
 
     /// What stands beside the journal, and its changes.
@@ -176,6 +184,9 @@ async fn connect(
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
         .busy_timeout(std::time::Duration::from_secs(2))
+        // A journal is read from its first row to its last: with a longer belt its reader and its folder rarely wait for
+        // each other.
+        .row_buffer_size(2_048)
         .disable_statement_logging();
     options.connect().await.map_err(|error| StoreError::from_sqlx(path, error))
 }

@@ -2,10 +2,10 @@
 //! times ten times a second, which costs next to nothing; reads only when one has changed.
 
 use std::path::{Path, PathBuf};
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
-use super::{Inner, beside};
+use super::{Inner, StoreError, beside};
 
 /// With the reading itself this keeps an event's way to another process well under 250 ms.
 const LOOK: Duration = Duration::from_millis(100);
@@ -40,11 +40,10 @@ pub(super) async fn watch(store: Weak<Inner>, journal: PathBuf) {
             quiet = 0;
         }
         let mut open = store.journal.lock().await;
-        match open.catch_up().await {
-            Ok(()) => store.publish(open.head()),
-            Err(error) => tracing::error!(%error, "the journal cannot be followed"),
-        }
+        let followed = open.catch_up().await;
+        store.publish(open.head());
         drop(open);
+        tell(&store, followed);
         let followed = async {
             if let Some(pace) = store.beside.pace().await? {
                 store.clock.follow(pace);
@@ -54,6 +53,18 @@ pub(super) async fn watch(store: Weak<Inner>, journal: PathBuf) {
         if let Err(error) = followed.await {
             tracing::warn!(%error, "what stands beside the journal cannot be followed");
         }
+    }
+}
+
+/// Says once that there is trouble, and once that it is over.
+fn tell(store: &Inner, followed: Result<(), StoreError>) {
+    let known = store.trouble.borrow().as_ref().map(ToString::to_string);
+    let now = followed.err();
+    if known != now.as_ref().map(ToString::to_string) {
+        if let Some(error) = &now {
+            tracing::error!(%error, "the journal cannot be followed");
+        }
+        store.trouble.send_replace(now.map(Arc::new));
     }
 }
 

@@ -4,12 +4,24 @@
 //! by the next one that can, and that every job ends with an outcome: a worker that panics or loses its lease included.
 //! A worker holds no rule: what may be asked for when is `run::decide`'s, and it draws nothing.
 
+pub mod announce;
+mod clients;
 mod crew;
+pub mod deploy;
 mod desk;
+pub mod import;
 pub mod kit;
 pub mod migrate;
+pub mod monitor;
+mod outside;
+#[cfg(test)]
+mod rig;
+pub mod rollback;
+pub mod rollout;
+mod stop;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 
 use std::sync::Arc;
 

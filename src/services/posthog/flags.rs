@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{PostHog, lenient};
 use crate::services::error::{Effect, Fault};
@@ -34,6 +34,8 @@ pub struct FlagGroup {
     pub share: Option<f64>,
     /// How many properties a user must match.
     pub conditions: usize,
+    /// Properties of somebody whom the conditions let in, where they can be made up.
+    pub somebody: Option<Map<String, Value>>,
 }
 
 /// A flag as read, with all that is needed to write it back.
@@ -66,6 +68,9 @@ impl Flag {
             description: group.get("description").and_then(Value::as_str).map(str::to_owned),
             share: group.get("rollout_percentage").and_then(lenient::number),
             conditions: group.get("properties").and_then(Value::as_array).map_or(0, Vec::len),
+            somebody: somebody(
+                group.get("properties").and_then(Value::as_array).map_or(&[][..], Vec::as_slice),
+            ),
         });
         Some(Self {
             id: raw.get("id").and_then(lenient::text)?,
@@ -88,6 +93,27 @@ impl Flag {
             self.groups.get(at).and_then(|group| group.share).is_some_and(|now| (now - share).abs() < 1e-9)
         })
     }
+}
+
+/// Makes up a person who meets conditions of the kinds `exact` and `icontains`; none where there are others.
+fn somebody(conditions: &[Value]) -> Option<Map<String, Value>> {
+    conditions
+        .iter()
+        .map(|condition| {
+            let text = |key: &str| condition.get(key).and_then(Value::as_str);
+            if !matches!(text("type"), None | Some("person")) {
+                return None;
+            }
+            let value = condition.get("value")?;
+            let value = value.as_array().map_or(Some(value), |list| list.first())?.as_str()?;
+            let value = match text("operator").unwrap_or("exact") {
+                "icontains" if value.starts_with('@') => format!("gonogo-probe{value}"),
+                "exact" | "icontains" => value.to_owned(),
+                _ => return None,
+            };
+            Some((text("key")?.to_owned(), Value::from(value)))
+        })
+        .collect()
 }
 
 impl PostHog {

@@ -70,6 +70,15 @@ impl Probe {
             .advise("open it in a browser, and look at the routes of the deployment"))
     }
 
+    /// The text of whatever a path answers with, page or data. A status that is no success is an error.
+    pub async fn body(&self, path: &str) -> Outcome<String> {
+        let reply = self.ask(path, &format!("load {path}")).await?;
+        if (200..300).contains(&reply.status) {
+            return Ok(Answer { value: reply.text(), receipt: reply.receipt });
+        }
+        Err(self.0.refusal(&reply))
+    }
+
     /// Which version is live: `/version.json` first, then the index page itself.
     pub async fn marker(&self) -> Outcome<Marker> {
         let reply = self.ask("/version.json", "read the version marker").await?;

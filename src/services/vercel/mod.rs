@@ -74,6 +74,11 @@ impl Project {
     pub fn production(&self) -> Option<&Target> {
         self.targets.get("production")?.as_ref()
     }
+
+    /// Whether production points at that deployment.
+    pub fn targets_production(&self, id: &str) -> bool {
+        self.production().is_some_and(|target| target.id == id)
+    }
 }
 
 /// A deployment that a target points at.

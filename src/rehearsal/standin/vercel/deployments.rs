@@ -44,6 +44,9 @@ pub(super) fn json(one: &Deployment, state: &World, now: DateTime<Utc>) -> Value
         _ => Value::Null,
     };
     let broken = ready == "ERROR";
+    let mut meta = json!(one.meta);
+    meta["githubCommitSha"] = json!(one.commit);
+    meta["githubCommitMessage"] = json!(format!("Release {}", one.version));
     let target = if one.target == "production" { json!("production") } else { Value::Null };
     json!({
         "id": one.id, "name": NAME, "projectId": PROJECT, "url": host(one), "type": "LAMBDAS", "source": "cli",
@@ -55,7 +58,7 @@ pub(super) fn json(one: &Deployment, state: &World, now: DateTime<Utc>) -> Value
         "errorCode": broken.then_some("BUILD_FAILED"),
         "errorMessage": broken.then_some("Command \"npm run build\" exited with 1"),
         "creator": {"uid": "u_1", "username": "devops"},
-        "meta": {"githubCommitSha": one.commit, "githubCommitMessage": format!("Release {}", one.version)},
+        "meta": meta,
         "gitSource": {"type": "github", "sha": one.commit, "ref": "main"},
         "inspectorUrl": format!("https://vercel.com/logos/{NAME}/{}", one.id.trim_start_matches("dpl_")),
         "checksState": "completed", "checksConclusion": "succeeded", "regions": ["iad1"],
@@ -157,6 +160,8 @@ pub(in super::super) async fn create(State(site): State<Site>, text: String) -> 
             TimeDelta::seconds((least + draw(drawn, &[salt]) % (most - least)).cast_signed())
         };
         let ended = now + seconds(60, 120, 2);
+        let noted = asked["meta"].as_object().into_iter().flatten();
+        let meta = noted.filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned()))).collect();
         let takes_domains = target == "production" && state.vercel.auto_assign && !broken;
         let built = Deployment {
             id: format!("dpl_{:010x}", drawn >> 24),
@@ -169,6 +174,7 @@ pub(in super::super) async fn create(State(site): State<Site>, text: String) -> 
             ended,
             outcome: if broken { Outcome::Error } else { Outcome::Ready },
             takes_domains,
+            meta,
         };
         if takes_domains {
             state.vercel.served.push(Served { at: ended + TimeDelta::seconds(2), id: built.id.clone() });

@@ -1,1 +1,0 @@
-//! The store under load, under two processes, and under bad files.

@@ -1,0 +1,149 @@
+//! The share of profiles that the import and the last pass of the sync took over, in percent.
+//!
+//! It guarantees that nothing imported, a failed import and a sync that stopped passing are no success. It reads the run's own
+//! record, and asks nobody.
+
+use std::time::Duration;
+
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::future::BoxFuture;
+
+use super::{Source, share};
+use crate::plan::Metric;
+use crate::run::job::{Facts, ImportTotals};
+use crate::run::live::Reading;
+use crate::run::state::Sync;
+use crate::run::{JobKind, Outcome, State};
+use crate::store::Store;
+use crate::workers::Kit;
+
+pub(super) struct SyncSuccess {
+    every: TimeDelta,
+}
+
+impl SyncSuccess {
+    pub(super) fn new(kit: &Kit) -> Self {
+        Self { every: TimeDelta::from_std(kit.config().import.sync_every).unwrap_or(TimeDelta::minutes(15)) }
+    }
+}
+
+/// The success that the record tells of.
+fn success(state: &State, metric: &Metric, sync_every: TimeDelta, now: DateTime<Utc>) -> Reading {
+    let ended = |kind: &JobKind| matches!(kind, JobKind::Import);
+    let import =
+        state.jobs.values().rev().filter(|job| ended(&job.kind)).find_map(|job| Some((job, job.outcome()?)));
+    let (mut good, mut bad) = match import {
+        None => (0, 0),
+        Some((_, Outcome::Succeeded { facts: Facts::Imported(totals), .. })) => counts(totals),
+        Some((_, Outcome::Succeeded { .. })) => (0, 0),
+        Some((job, Outcome::Failed { failure })) => {
+            return Reading::Failed { why: format!("import {} failed: {}", job.id, failure.what) };
+        }
+        Some((job, Outcome::Cancelled { state })) => {
+            return Reading::NoData { why: format!("import {} was cancelled: {state}", job.id) };
+        }
+    };
+    match &state.sync {
+        Sync::On { last, passes, good: more, bad: worse, .. } => {
+            // A pass may be late by as long as it takes; two in a row are not late, they are missing.
+            if now - *last > sync_every * 2 {
+                let minutes = (now - *last).num_minutes();
+                return Reading::Failed {
+                    why: format!("the sync passed last {minutes} min ago, after {passes} passes"),
+                };
+            }
+            good += more;
+            bad += worse;
+        }
+        Sync::Off if good + bad > 0 => {
+            let age =
+                import.map(|(job, _)| (now - ended_at(job).unwrap_or(now)).to_std().unwrap_or_default());
+            if let Some(age) = age.filter(|age| *age > metric.window) {
+                let minutes = age.as_secs() / 60;
+                return Reading::NoData {
+                    why: format!("the last import was {minutes} min ago, and no sync runs"),
+                };
+            }
+        }
+        Sync::Off => {}
+    }
+    if good + bad == 0 {
+        return Reading::NoData { why: "nothing was imported yet".into() };
+    }
+    match share(bad, good + bad) {
+        Reading::Value { value, n, bad } => Reading::Value { value: 100.0 - value, n, bad },
+        other => other,
+    }
+}
+
+fn counts(totals: &ImportTotals) -> (u64, u64) {
+    (totals.imported + totals.updated + totals.unchanged, totals.quarantined + totals.conflicts)
+}
+
+fn ended_at(job: &crate::run::Job) -> Option<DateTime<Utc>> {
+    match &job.status {
+        crate::run::JobStatus::Ended { at, .. } => Some(*at),
+        _ => None,
+    }
+}
+
+impl Source for SyncSuccess {
+    fn read<'a>(&'a self, metric: &'a Metric, store: &'a Store) -> BoxFuture<'a, Reading> {
+        let reading = success(&store.now(), metric, self.every, store.clock().now());
+        Box::pin(std::future::ready(reading))
+    }
+
+    fn every(&self) -> Duration {
+        Duration::from_secs(15)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::config::metrics::defaults;
+    use crate::run::{Actor, Failure, Job, JobId, JobStatus};
+
+    fn noon() -> DateTime<Utc> {
+        DateTime::from_timestamp(1_790_000_000, 0).unwrap()
+    }
+
+    fn imported(outcome: Outcome) -> State {
+        let status = JobStatus::Ended { at: noon(), outcome };
+        let by = Actor::machine("import");
+        let job = Job {
+            id: JobId(1),
+            kind: JobKind::Import,
+            item: None,
+            by,
+            requested: noon(),
+            status,
+            steps: Vec::new(),
+        };
+        State { jobs: [(JobId(1), job)].into(), ..State::default() }
+    }
+
+    fn totals(good: u64, bad: u64) -> Outcome {
+        let totals = ImportTotals { imported: good, quarantined: bad, ..ImportTotals::default() };
+        Outcome::Succeeded { summary: String::new(), facts: Facts::Imported(totals) }
+    }
+
+    fn read(state: &State, minute: i64) -> Reading {
+        let metric = defaults().into_iter().find(|metric| metric.source == "sync-success").unwrap();
+        success(state, &metric, TimeDelta::minutes(15), noon() + TimeDelta::minutes(minute))
+    }
+
+    #[test]
+    fn success_is_what_was_taken_over_of_what_was_tried() {
+        assert!(matches!(read(&State::default(), 0), Reading::NoData { .. }));
+        let mut state = imported(totals(980, 20));
+        assert_eq!(read(&state, 1), Reading::Value { value: 98.0, n: 1_000, bad: Some(20) });
+        assert!(matches!(read(&state, 61), Reading::NoData { .. }), "no sync took over");
+        let last = noon() + TimeDelta::minutes(60);
+        state.sync = Sync::On { last, passes: 4, good: 0, bad: 1_000 };
+        assert_eq!(read(&state, 61), Reading::Value { value: 49.0, n: 2_000, bad: Some(1_020) });
+        assert!(matches!(read(&state, 95), Reading::Failed { .. }), "the sync stopped passing");
+        let failure = Failure { what: "no Pulse".into(), state: String::new(), next: String::new() };
+        assert!(matches!(read(&imported(Outcome::Failed { failure }), 1), Reading::Failed { .. }));
+    }
+}
