@@ -23,7 +23,11 @@ async fn done(store: &Store, by: &Actor, kind: JobKind) -> Job {
     let mut state = store.state();
     let over = |state: &Arc<State>| state.jobs.get(&job).is_some_and(Job::is_over);
     let ended = tokio::time::timeout(Duration::from_secs(25), state.wait_for(over)).await;
-    let jobs = ended.unwrap_or_else(|_| panic!("not over: {:#?}", store.live().borrow().progress)).unwrap().jobs.clone();
+    let jobs = ended
+        .unwrap_or_else(|_| panic!("not over: {:#?}", store.live().borrow().progress))
+        .unwrap()
+        .jobs
+        .clone();
     jobs.get(&job).unwrap().clone()
 }
 
@@ -34,7 +38,8 @@ async fn jobs_go_from_the_journal_to_the_database_and_back() {
     // A plan that asks for no backup: the engine asks for one all the same.
     let config = dir.path().join("gonogo.toml");
     let migrations = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
-    std::fs::write(&config, format!("[deployment]\nchecklist = \"day.md\"\nmigrations = {migrations:?}\n")).unwrap();
+    std::fs::write(&config, format!("[deployment]\nchecklist = \"day.md\"\nmigrations = {migrations:?}\n"))
+        .unwrap();
     std::fs::write(dir.path().join("day.md"), "# Day\n\n## Phase 1: Go\n\n- [ ] Look\n").unwrap();
     let loaded = load(Some(&config), None).unwrap_or_else(|problems| panic!("{problems:?}"));
     let store = Store::open(&dir.path().join("run.sqlite"), Clock::wall()).await.unwrap();
@@ -56,7 +61,9 @@ async fn jobs_go_from_the_journal_to_the_database_and_back() {
     // The guard of a watch holds up its writer, so it must not outlive the look.
     let seen = async {
         let sung = live.wait_for(|live| {
-            live.progress.values().any(|now| matches!(&now.more, More::Migrate(more) if more.worst_ms.is_some()))
+            live.progress
+                .values()
+                .any(|now| matches!(&now.more, More::Migrate(more) if more.worst_ms.is_some()))
         });
         drop(sung.await.unwrap());
     };

@@ -261,8 +261,11 @@ impl Journey<'_> {
             if self.crew.watcher.edge().await == Edge::GiveUp {
                 return Err("given up before it began".into());
             }
-            let Some(worst) = self.crew.now.worst_since_edge().filter(|worst| *worst > budget) else { return Ok(()) };
-            let said = format!("a client waited {worst:.0} ms more than at best, over the budget of {budget:.0} ms");
+            let Some(worst) = self.crew.now.worst_since_edge().filter(|worst| *worst > budget) else {
+                return Ok(());
+            };
+            let said =
+                format!("a client waited {worst:.0} ms more than at best, over the budget of {budget:.0} ms");
             if Instant::now() >= until {
                 return Err(format!("{said}, and it has not become better since the plan paused itself"));
             }
