@@ -28,8 +28,9 @@ impl SyncSuccess {
 
 /// The success that the record tells of.
 fn success(state: &State, metric: &Metric, sync_every: TimeDelta, now: DateTime<Utc>) -> Reading {
-    let last = state.jobs.values().rev().filter(|job| matches!(job.kind, JobKind::Import | JobKind::Sync));
-    let last = last.filter_map(|job| Some((job, job.outcome()?))).next();
+    let mut imports =
+        state.jobs.values().rev().filter(|job| matches!(job.kind, JobKind::Import | JobKind::Sync));
+    let last = imports.find_map(|job| Some((job, job.outcome()?)));
     match last {
         Some((job, Outcome::Failed { failure })) => {
             let title = job.kind.title();
