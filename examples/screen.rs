@@ -1,63 +1,100 @@
-//! Draws a moment of the fixture's day as an SVG: `cargo run --example screen -- MOMENT WIDTH HEIGHT THEME PANE > picture.svg`.
-//! For looking at a layout while working on it; the README's picture is made by `gonogo` itself.
+//! A moment of the fixture's day, to look at while working on a layout:
+//!
+//! `cargo run --example screen -- picture MOMENT WIDTH HEIGHT THEME [KEYS] > picture.svg` draws it, after those keys;
+//! `cargo run --example screen -- live MOMENT [THEME]` shows it in the terminal, with nothing behind the screen that acts.
 
 #[path = "../tests/fixture/mod.rs"]
 mod fixture;
 
 use std::sync::Arc;
 
+use color_eyre::eyre::{OptionExt, bail};
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
-use gonogo::run::Live;
+use gonogo::clock::Clock;
+use gonogo::plan::Role;
 use gonogo::tui::app::{App, Input};
 use gonogo::tui::panes::{Scene, World};
 use gonogo::tui::picture::svg;
-use gonogo::tui::{Boot, Depth, Theme, screen};
+use gonogo::tui::{Boot, Depth, Feed, Mouse, Notice, Options, Order, Theme, screen};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-fn main() {
+fn main() -> color_eyre::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let arg = |place: usize, default: &str| args.get(place).cloned().unwrap_or_else(|| default.to_owned());
-    let story = match arg(0, "import").as_str() {
-        "migrating" => fixture::moments::migrating(),
-        "failed" => fixture::moments::migration_failed(),
-        "alert" => fixture::moments::alert(),
-        "rolling" => fixture::moments::rolling_back(),
-        "rolled" => fixture::moments::rolled_back(),
-        "rehearsal" => fixture::moments::importing(gonogo::run::Mode::Rehearsal),
-        "boot" => fixture::Story {
-            state: gonogo::run::State::default(),
-            live: Live::default(),
-            now: fixture::at(8, 30, 0),
-        },
-        _ => fixture::moments::mid_import(),
-    };
-    let boot = if arg(0, "") == "boot" { fixture::boot() } else { Boot::default() };
-    let size = |place, default| arg(place, default).parse().unwrap_or(80);
-    let area = Rect::new(0, 0, size(1, "120"), size(2, "40"));
-    let theme = Theme::load(&arg(3, "dark"), Depth::True).unwrap_or_else(|error| panic!("{error}"));
-    let mut app = App::new(fixture::person(gonogo::plan::Role::Lead));
+    let moment = arg(1, "import");
+    let story = fixture::moments::named(&moment).ok_or_eyre("no moment of that name")?;
+    let boot = if moment == "empty" { fixture::boot() } else { Boot::default() };
+    match arg(0, "live").as_str() {
+        "picture" => {
+            let area = Rect::new(0, 0, arg(2, "120").parse()?, arg(3, "40").parse()?);
+            let theme = Theme::load(&arg(4, "dark"), Depth::True)?;
+            println!("{}", picture(&story, &boot, area, &theme, &arg(5, "")));
+            Ok(())
+        }
+        "live" => {
+            let depth = Depth::detect(|name| std::env::var(name).ok());
+            let theme = Theme::load(&arg(2, "dark"), depth)?;
+            tokio::runtime::Runtime::new()?.block_on(live(story, boot, theme))
+        }
+        other => bail!("{other:?} is neither picture nor live"),
+    }
+}
+
+fn picture(story: &fixture::Story, boot: &Boot, area: Rect, theme: &Theme, keys: &str) -> String {
+    let mut app = App::new(fixture::person(Role::Lead));
     let faults = fixture::faults();
     let world = World {
-        state: &Arc::new(story.state),
+        state: &story.state,
         live: &story.live,
-        boot: &boot,
+        boot,
         now: story.now,
         cockpit: "lead-cockpit",
         faults: &faults,
     };
-    let now = Instant::now();
-    for letter in arg(4, "").chars() {
+    for letter in keys.chars() {
         let code = match letter {
-            '_' => KeyCode::Down,
+            '↓' => KeyCode::Down,
             '\n' => KeyCode::Enter,
             letter => KeyCode::Char(letter),
         };
         let key = Event::Key(KeyEvent::new(code, KeyModifiers::NONE));
-        drop(app.update(Input::Term(key), &world, now));
+        app.update(Input::Term(key), &world, Instant::now());
     }
     let mut buf = Buffer::empty(area);
-    screen::draw(&Scene { world, app: &app, theme: &theme }, &mut buf, area);
-    println!("{}", svg(&buf, &theme));
+    screen::draw(&Scene { world, app: &app, theme }, &mut buf, area);
+    svg(&buf, theme)
+}
+
+/// Nothing acts here: every order is answered with what it was.
+async fn live(story: fixture::Story, boot: Boot, theme: Theme) -> color_eyre::Result<()> {
+    let (_state, states) = watch::channel(Arc::new(story.state));
+    let (_live, lives) = watch::channel(Arc::new(story.live));
+    let (_boot, boots) = watch::channel(boot);
+    let (notices, heard) = mpsc::channel(8);
+    let (order, mut orders) = mpsc::channel(8);
+    tokio::spawn(async move {
+        while let Some(order) = orders.recv().await {
+            let words = match order {
+                Order::Command { by, command } => format!("{} ordered {command:?}", by.name),
+                other => format!("{other:?}"),
+            };
+            if notices.send(Notice::Info(words)).await.is_err() {
+                return;
+            }
+        }
+    });
+    let feed = Feed {
+        state: states,
+        live: lives,
+        boot: boots,
+        notices: heard,
+        orders: order,
+        clock: Clock::paced(story.now, 1.0),
+        seat: fixture::person(Role::Lead),
+        cockpit: "lead-cockpit".into(),
+    };
+    gonogo::tui::run(feed, Options { theme, mouse: Mouse::Off, faults: fixture::faults() }).await
 }

@@ -165,3 +165,6 @@ impl Names<'_> {
         found.map_or_else(|| format!("step {}", step + 1), |step| step.plan.name.to_string())
     }
 }
+
+#[cfg(test)]
+mod tests;

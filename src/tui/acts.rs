@@ -31,13 +31,14 @@ pub fn wish(act: Act, app: &App, world: &World<'_>) -> Result<Option<Command>, S
     let item = || app.item(world).ok_or_else(|| "no item is selected".to_owned());
     let reason = || SOME.to_owned();
     Ok(Some(match act {
-        Act::Tick => match app.spot(world) {
-            Some(Spot::Gate(gate)) => Command::Sign(gate),
-            _ => {
+        Act::Tick => {
+            if let Some(Spot::Gate(gate)) = app.spot(world) {
+                Command::Sign(gate)
+            } else {
                 let item = item()?;
                 Command::Tick { item: item.id.clone(), value: sample_answer(item) }
             }
-        },
+        }
         Act::Enter => match app.runnable(world) {
             Some(item) => Command::Run(item.id.clone()),
             None => return Ok(None),

@@ -44,7 +44,7 @@ pub struct App {
     seat: Actor,
     pane: Pane,
     cursor: Cursor,
-    picks: [usize; Pane::ALL.len()],
+    picks: [Option<usize>; Pane::ALL.len()],
     filter: [String; Pane::ALL.len()],
     overlays: Vec<Overlay>,
     notice: Option<(Notice, Instant)>,
@@ -67,7 +67,7 @@ impl App {
             seat,
             pane: Pane::Overview,
             cursor: Cursor::Follow,
-            picks: [0; Pane::ALL.len()],
+            picks: [None; Pane::ALL.len()],
             filter: Default::default(),
             overlays: Vec::new(),
             notice: None,
@@ -103,8 +103,8 @@ impl App {
         self.leaving
     }
 
-    /// The row that was picked in a pane that has its own list.
-    pub const fn pick(&self, pane: Pane) -> usize {
+    /// The row that was picked in a pane that has its own list; without one the pane shows what matters now.
+    pub const fn pick(&self, pane: Pane) -> Option<usize> {
         self.picks[pane as usize]
     }
 
@@ -156,8 +156,8 @@ impl App {
     /// The rung that the emergency key means: the one picked in its pane, else the first that was not taken.
     pub fn rung<'a>(&self, world: &World<'a>) -> Option<&'a Rung> {
         let ladder = &world.plan()?.ladder;
-        if self.pane == Pane::WayOut {
-            return ladder.get(self.pick(Pane::WayOut).min(ladder.len().saturating_sub(1)));
+        if let (Pane::WayOut, Some(pick)) = (self.pane, self.pick(Pane::WayOut)) {
+            return ladder.get(pick.min(ladder.len().saturating_sub(1)));
         }
         ladder.iter().find(|rung| !world.state.taken_back.contains(&rung.order))
     }
@@ -299,10 +299,10 @@ impl App {
             Pane::Overview | Pane::Checklist => self.step_checklist(step, world, page),
             pane => {
                 let last = pane_rows(pane, self, world).saturating_sub(1);
-                let at = self.picks[pane as usize].min(last);
+                let at = self.picks[pane as usize].unwrap_or_else(|| pane_start(pane, self, world)).min(last);
                 // The log stands on its head: 0 is the newest line, at the bottom.
                 let step = if pane == Pane::Log { turned(step) } else { step };
-                self.picks[pane as usize] = moved(at, step, page, last);
+                self.picks[pane as usize] = Some(moved(at, step, page, last));
             }
         }
     }
@@ -355,6 +355,19 @@ fn pane_rows(pane: Pane, app: &App, world: &World<'_>) -> usize {
         Pane::Log => super::panes::log::records(world, app.filter(Pane::Log)).len(),
         Pane::Import => world.state.jobs.len(),
         Pane::Overview | Pane::Checklist | Pane::Timeline => 1,
+    }
+}
+
+/// Where the cursor of a pane is before it was moved.
+fn pane_start(pane: Pane, app: &App, world: &World<'_>) -> usize {
+    match pane {
+        Pane::Migrations => super::panes::migrations::current(world),
+        Pane::WayOut => {
+            let aim = app.rung(world).map(|rung| rung.order);
+            let ladder = world.plan().map_or(&[][..], |plan| plan.ladder.as_slice());
+            ladder.iter().position(|rung| Some(rung.order) == aim).unwrap_or(0)
+        }
+        _ => 0,
     }
 }
 

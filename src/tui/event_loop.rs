@@ -3,10 +3,11 @@
 //! whole application.
 
 use std::io;
+use std::task::Poll;
 
 use color_eyre::eyre::WrapErr;
 use crossterm::event::Event as Term;
-use futures_util::{FutureExt, Stream, StreamExt};
+use futures_util::{Stream, StreamExt};
 use ratatui::Terminal;
 use ratatui::backend::Backend;
 use tokio::sync::mpsc::error::TrySendError;
@@ -18,16 +19,16 @@ use super::{Feed, Notice, Options, Order, screen};
 
 /// What streams in is drawn no oftener than this.
 const FRAME: Duration = Duration::from_millis(16);
-/// How often the clock on the screen moves: by the second, or smoothly where a rehearsal's clock runs.
+/// How often the clock on the screen moves: by the second, or smoothly where a rehearsal's clock races.
 const SECOND: Duration = Duration::from_secs(1);
 const PACED: Duration = Duration::from_millis(250);
 
 /// Why the loop turns once more.
 enum Wake {
     Term(Option<io::Result<Term>>),
-    State(bool),
-    Live(bool),
-    Boot(bool),
+    State(Ear),
+    Live(Ear),
+    Boot(Ear),
     Notice(Option<Notice>),
     Tick,
     Stop,
@@ -47,7 +48,7 @@ where
 {
     let mut app = App::new(feed.seat.clone());
     let mut ears = Ears::default();
-    let tick = if feed.clock.pace().is_some() { PACED } else { SECOND };
+    let tick = if feed.clock.pace().is_some_and(|pace| pace.speed > 2.0) { PACED } else { SECOND };
     let mut stop = std::pin::pin!(stop);
     let mut next_tick = Instant::now() + tick;
     let mut last_draw = paint(terminal, &mut app, &feed, &options)?;
@@ -63,20 +64,20 @@ where
             biased;
             () = &mut stop => Wake::Stop,
             term = input.next() => Wake::Term(term),
-            changed = feed.state.changed(), if ears.state => Wake::State(changed.is_ok()),
-            notice = feed.notices.recv(), if ears.notices => Wake::Notice(notice),
-            changed = feed.boot.changed(), if ears.boot => Wake::Boot(changed.is_ok()),
-            changed = feed.live.changed(), if ears.live => Wake::Live(changed.is_ok()),
+            changed = feed.state.changed(), if ears.state == Ear::Open => Wake::State(Ear::after(&changed)),
+            notice = feed.notices.recv(), if ears.notices == Ear::Open => Wake::Notice(notice),
+            changed = feed.boot.changed(), if ears.boot == Ear::Open => Wake::Boot(Ear::after(&changed)),
+            changed = feed.live.changed(), if ears.live == Ear::Open => Wake::Live(Ear::after(&changed)),
             () = sleep_until(until) => Wake::Tick,
         };
         let gathered = due.unwrap_or(last_draw + FRAME);
         match wake {
-            Wake::Stop => break,
-            Wake::Term(None | Some(Err(_))) => break, // the terminal is gone
+            // Told to, or the terminal is gone.
+            Wake::Stop | Wake::Term(None | Some(Err(_))) => break,
             Wake::Term(Some(Ok(term))) => {
                 take(&mut app, Input::Term(term), &feed, &options);
                 // A paste, or a key held down, is many events: one frame for all that are here.
-                while let Some(Some(Ok(term))) = input.next().now_or_never() {
+                while let Poll::Ready(Some(Ok(term))) = here(&mut input).await {
                     if app.is_leaving() {
                         break;
                     }
@@ -84,20 +85,20 @@ where
                 }
                 due = Some(Instant::now());
             }
-            Wake::State(alive) => {
-                ears.state = alive;
+            Wake::State(ear) => {
+                ears.state = ear;
                 take(&mut app, Input::State, &feed, &options);
                 due = Some(gathered);
             }
-            Wake::Live(alive) => {
-                ears.live = alive;
+            Wake::Live(ear) => {
+                ears.live = ear;
                 due = Some(gathered);
             }
-            Wake::Boot(alive) => {
-                ears.boot = alive;
+            Wake::Boot(ear) => {
+                ears.boot = ear;
                 due = Some(gathered);
             }
-            Wake::Notice(None) => ears.notices = false,
+            Wake::Notice(None) => ears.notices = Ear::Closed,
             Wake::Notice(Some(notice)) => {
                 take(&mut app, Input::Notice(notice), &feed, &options);
                 due = Some(gathered);
@@ -118,18 +119,36 @@ where
     Ok(())
 }
 
-/// Which senders are still there; a closed channel would wake the loop for ever.
+/// What is here already, asked with the task's own waker: `crossterm::event::EventStream` wakes whoever asked last, and one
+/// who asked in passing (`now_or_never`) would be woken in vain while the loop sleeps on.
+async fn here<S: Stream + Unpin>(input: &mut S) -> Poll<Option<S::Item>> {
+    std::future::poll_fn(|context| Poll::Ready(input.poll_next_unpin(context))).await
+}
+
+/// Which channels still have a sender; a closed one would wake the loop for ever.
 #[derive(Debug)]
 struct Ears {
-    state: bool,
-    live: bool,
-    boot: bool,
-    notices: bool,
+    state: Ear,
+    live: Ear,
+    boot: Ear,
+    notices: Ear,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ear {
+    Open,
+    Closed,
+}
+
+impl Ear {
+    const fn after<T, E>(heard: &Result<T, E>) -> Self {
+        if heard.is_ok() { Self::Open } else { Self::Closed }
+    }
 }
 
 impl Default for Ears {
     fn default() -> Self {
-        Self { state: true, live: true, boot: true, notices: true }
+        Self { state: Ear::Open, live: Ear::Open, boot: Ear::Open, notices: Ear::Open }
     }
 }
 

@@ -357,6 +357,9 @@ mod tests {
                 KeyModifiers::NONE,
             );
             assert_eq!(lookup(key, Pane::Overview), Some(Act::Show(*pane)));
+        for (digit, pane) in ('1'..='8').zip(Pane::ALL) {
+            let key = KeyEvent::new(Char(digit), KeyModifiers::NONE);
+            assert_eq!(lookup(key, Pane::Overview), Some(Act::Show(pane)));
         }
     }
 

@@ -67,9 +67,17 @@ pub struct Boot {
 }
 
 impl Boot {
-    /// Whether nothing of it is left to be seen.
-    pub fn is_over(&self) -> bool {
-        self.steps.iter().all(|step| matches!(step.status, BootStatus::Done { .. }))
+    /// Whether it goes on. What failed is over as well: the cockpit opens without it, and says so.
+    pub fn is_starting(&self) -> bool {
+        self.steps.iter().any(|step| matches!(step.status, BootStatus::Waiting | BootStatus::Doing))
+    }
+
+    /// What did not start: its name, what happened, what to do.
+    pub fn failures(&self) -> impl Iterator<Item = (&str, &str, &str)> {
+        self.steps.iter().filter_map(|step| match &step.status {
+            BootStatus::Failed { what, next } => Some((step.name.as_str(), what.as_str(), next.as_str())),
+            _ => None,
+        })
     }
 }
 

@@ -42,10 +42,10 @@ pub fn parts(area: Rect, alerts: usize) -> [Rect; 4] {
 /// Draws everything.
 pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     buf.set_style(area, scene.of(Role::Ground).patch(scene.of(Role::Text)));
-    let [head, alarm, body, foot] = parts(area, scene.world.state.alerts.len());
+    let [head, alarm, body, foot] = parts(area, alerts::count(&scene.world));
     header(scene, buf, head);
     alerts::draw(scene, buf, alarm);
-    if scene.world.plan().is_none() || !scene.world.boot.is_over() {
+    if scene.world.plan().is_none() || scene.world.boot.is_starting() {
         boot(scene, buf, body);
     } else {
         panes::draw(scene, buf, body);
@@ -146,8 +146,7 @@ fn t_words(t: TimeDelta) -> String {
 /// The start-up, where the panes will be.
 fn boot(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     let steps = &scene.world.boot.steps;
-    let over = scene.world.boot.is_over();
-    let note = if over { "waiting for the run" } else { "starting" };
+    let note = if scene.world.boot.is_starting() { "starting" } else { "waiting for the run" };
     let inner = panel(buf, area, scene.theme, &Panel::new("Start").note(note, Role::Muted));
     let mut rows = inner.rows();
     let mut put = |row: Row<'_>| {
@@ -167,6 +166,7 @@ fn boot(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
         match status {
             BootStatus::Done { note } if !note.is_empty() => {
                 put(row.put(format!("  {note}"), scene.of(Role::Muted)))
+                put(row.put(format!("  {note}"), scene.of(Role::Muted)));
             }
             BootStatus::Failed { what, next } => {
                 put(row);

@@ -154,7 +154,7 @@ impl Theme {
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
             bad(error.to_string().trim().replace('\n', " "), "write it as TOML")
         })?;
-        for key in table.keys().filter(|key| !["name", "roles"].contains(&key.as_str())) {
+        if let Some(key) = table.keys().find(|key| !["name", "roles"].contains(&key.as_str())) {
             return Err(bad(format!("unknown key {key:?}"), "it has `name` and `[roles]` only"));
         }
         let name = table.get("name").and_then(toml::Value::as_str).unwrap_or(file).to_owned();

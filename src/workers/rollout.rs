@@ -170,3 +170,61 @@ async fn switch_on(posthog: &PostHog, flag: Flag, share: Share) -> Result<(Flag,
     let on = posthog.switch(&flag.id, Switch::On).await.map_err(|error| failed(&error))?.value;
     Ok((on, Some("it was off, and is on".into())))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json as object};
+
+    use super::*;
+    use crate::services::posthog::Config;
+    use crate::services::testing::{Say, Vendor, json, secret};
+
+    fn flag(version: u64, everybody: u8) -> Value {
+        object!({"id": 7, "key": "redesign", "active": true, "version": version, "filters": {"groups": [
+            {"properties": [{"key": "email", "value": "@example.org", "operator": "icontains"}], "rollout_percentage": 100},
+            {"properties": [], "rollout_percentage": everybody}]}})
+    }
+
+    /// The result of setting 50 % on the first answer, against the others.
+    async fn fifty(answers: Vec<Say>) -> (Result<(Flag, Option<String>), Failure>, Vec<String>) {
+        let vendor = Vendor::script(answers).await;
+        let config = Config {
+            api: vendor.url.clone(),
+            ingest: vendor.url.clone(),
+            project: "1".into(),
+            personal_key: secret(),
+            project_key: None,
+        };
+        let posthog = PostHog::new(&config, vendor.clock.clone()).unwrap();
+        let read = posthog.flag("7").await.unwrap().value;
+        let set = set(&posthog, read, Share::Strangers(50)).await;
+        (set, vendor.seen().into_iter().map(|seen| seen.method).collect())
+    }
+
+    #[tokio::test]
+    async fn a_conflict_is_met_with_a_new_reading() {
+        let conflict =
+            json(409, &object!({"type": "server_error", "code": "conflict", "detail": "was updated"}));
+        let others = [json(200, &flag(8, 20)), json(200, &flag(9, 50)), json(200, &flag(9, 50))];
+        let (set, asked) = fifty([vec![json(200, &flag(7, 10)), conflict], others.into()].concat()).await;
+        let (flag, note) = set.unwrap();
+        assert_eq!(flag.version, Some(9));
+        assert!(note.unwrap().contains("after a conflict"));
+        assert_eq!(asked, ["GET", "PATCH", "GET", "PATCH", "GET"]);
+    }
+
+    #[tokio::test]
+    async fn filters_that_were_ignored_behind_a_200_are_a_failure() {
+        let (set, _) = fifty(vec![json(200, &flag(7, 10)), json(200, &flag(8, 10))]).await;
+        let failure = set.unwrap_err();
+        assert!(failure.what.contains("not what was sent"), "{failure}");
+    }
+
+    #[tokio::test]
+    async fn a_share_that_somebody_takes_back_at_once_is_not_set() {
+        let (set, _) =
+            fifty(vec![json(200, &flag(7, 10)), json(200, &flag(8, 50)), json(200, &flag(9, 10))]).await;
+        let failure = set.unwrap_err();
+        assert!(failure.state.contains("somebody else"), "{failure}");
+    }
+}

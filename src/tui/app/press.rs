@@ -69,6 +69,8 @@ impl App {
                     world,
                 );
             }
+            Act::Note => self.note(NoteKind::Note, world),
+            Act::Deviation => self.note(NoteKind::Deviation, world),
             Act::Skip => self.about_item(world, Purpose::Skip),
             Act::Fail => self.about_item(world, Purpose::Fail),
             Act::Reopen => self.about_item(world, Purpose::Reopen),
@@ -103,6 +105,8 @@ impl App {
         let filter = &mut self.filter[self.pane as usize];
         if !filter.is_empty() {
             filter.clear();
+        } else if self.picks[self.pane as usize].take().is_some() {
+            // The pane shows again what matters now.
         } else if self.cursor != Cursor::Follow {
             self.cursor = Cursor::Follow;
         } else {
@@ -177,6 +181,11 @@ impl App {
         if let Some(item) = self.item(world) {
             self.write(purpose(item.id.clone()), world);
         }
+    }
+
+    fn note(&mut self, kind: NoteKind, world: &World<'_>) {
+        let item = self.item(world).map(|item| item.id.clone());
+        self.write(Purpose::Note(kind, item), world);
     }
 
     fn write(&mut self, purpose: Purpose, world: &World<'_>) {

@@ -52,7 +52,7 @@ impl Progress {
         if let Stage::Asked(last) = self.stage {
             let mine = |job: &&Job| matches!(job.kind, JobKind::Rollback { rung, .. } if rung == self.rung);
             let newer = world.state.jobs.values().filter(|job| last.is_none_or(|last| job.id > last));
-            if let Some(job) = newer.filter(mine).last() {
+            if let Some(job) = newer.rev().find(mine) {
                 self.stage = Stage::Taken(job.id);
             }
         }

@@ -19,7 +19,7 @@ pub struct Typed {
     title: String,
     loses: String,
     word: String,
-    typed: String,
+    letters: String,
     then: Option<Progress>,
     pub(super) seen: Seen,
 }
@@ -33,7 +33,7 @@ impl Typed {
             title: format!("{} {}", rung.order, rung.title),
             loses: rung.loses.clone(),
             word,
-            typed: String::new(),
+            letters: String::new(),
             then: Some(Progress::new(rung, confirmed, by.clone(), world)),
             seen: Seen::default(),
         }
@@ -44,10 +44,10 @@ impl Typed {
             KeyCode::Esc => return Answer::Close,
             _ if !self.seen.is_read(at) => {}
             KeyCode::Backspace => {
-                self.typed.pop();
+                self.letters.pop();
             }
-            KeyCode::Char(letter) => self.typed.push(letter),
-            KeyCode::Enter if self.typed == self.word => {
+            KeyCode::Char(letter) => self.letters.push(letter),
+            KeyCode::Enter if self.letters == self.word => {
                 if let Some(progress) = self.then.take() {
                     let orders = vec![progress.order()];
                     return Answer::Instead(Box::new(Overlay::Progress(progress)), orders);
@@ -80,8 +80,10 @@ impl Typed {
             .put(self.word.as_str(), scene.of(Role::Title)));
         let role = if self.word.starts_with(&self.typed) { Role::Accent } else { Role::Warn };
         put(Row::new().put("› ", muted).put(self.typed.as_str(), scene.of(role)).put("▏", accent));
+        let role = if self.word.starts_with(&self.letters) { Role::Accent } else { Role::Warn };
+        put(Row::new().put("› ", muted).put(self.letters.as_str(), scene.of(role)).put("▏", accent));
         put(Row::new());
-        let ready = if self.typed == self.word { Role::Text } else { Role::Faint };
+        let ready = if self.letters == self.word { Role::Text } else { Role::Faint };
         put(Row::new()
             .put("⏎", accent)
             .put(" take the database back   ", scene.of(ready))

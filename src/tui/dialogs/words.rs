@@ -1,7 +1,5 @@
 //! Words to be written: a note, a deviation, a reason, a value, an announcement. Enter sends, Alt+Enter breaks the line.
 
-use std::fmt;
-
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -73,16 +71,11 @@ impl Purpose {
 }
 
 /// The dialog.
+#[derive(Debug)]
 pub struct Words {
     purpose: Purpose,
     about: String,
     area: TextArea<'static>,
-}
-
-impl fmt::Debug for Words {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Words").field("purpose", &self.purpose).field("text", &self.area.lines()).finish()
-    }
 }
 
 impl Words {

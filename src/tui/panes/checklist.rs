@@ -6,7 +6,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 
 use super::{Pane, Scene};
-use crate::plan::{Gate, Item, Phase};
+use crate::plan::{Gate, Item, Phase, Role as Duty};
 use crate::run::state::{ItemState, PhaseStatus};
 use crate::tui::rows::{Row as Line, Spot, Unfolded, rows};
 use crate::tui::screen;
@@ -146,7 +146,7 @@ fn item_row<'a>(scene: &Scene<'_>, item: &'a Item, depth: usize) -> Row<'a> {
     if let Some(due) = due(scene, item) {
         row = row.end(due.0, scene.of(due.1)).end("  ", scene.of(Role::Muted));
     }
-    let owner = state.owner(&item.id).map(|owner| owner.word()).unwrap_or_default();
+    let owner = state.owner(&item.id).map(Duty::word).unwrap_or_default();
     let mine = owner == scene.app.seat().role.word() && !state.item(&item.id).is_settled();
     row.end(format!("{owner:>7}"), scene.of(if mine { Role::Text } else { Role::Muted }))
 }

@@ -54,6 +54,8 @@ fn line(scene: &Scene<'_>, buf: &mut Buffer, area: Rect, gauge: &Judged<'_>) {
     let (sign, word, role) = gauge.sign();
     let label = if wide { 15 } else { 14 };
     let left = Row::new().column(&gauge.metric.label, label, scene.of(Role::Text)).number(
+    let label: u16 = if wide { 15 } else { 14 };
+    let left = Row::new().column(&gauge.metric.label, label.into(), scene.of(Role::Text)).number(
         &value,
         9,
         scene.of(value_role),
@@ -69,7 +71,7 @@ fn line(scene: &Scene<'_>, buf: &mut Buffer, area: Rect, gauge: &Judged<'_>) {
     };
     let end = end.number(&old, if wide { 7 } else { 6 }, scene.of(Role::Muted));
     left.draw(buf, area);
-    let from = area.x + label as u16 + 9 + 2;
+    let from = area.x + label + 9 + 2;
     let mut track = Rect { x: from, width: area.right().saturating_sub(from + right + 2), ..area };
     if track.width >= 64 {
         let (values, low, high) = picture(scene, gauge.metric);
@@ -89,7 +91,7 @@ pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     let inner = screen::full(scene, buf, area, Pane::Health, words, role);
     let gauges = gauges(scene);
     let each = if usize::from(inner.height) >= gauges.len() * 4 + 2 { 4 } else { 3 };
-    let picked = scene.app.pick(Pane::Health).min(gauges.len().saturating_sub(1));
+    let picked = scene.app.pick(Pane::Health).unwrap_or(0).min(gauges.len().saturating_sub(1));
     for (place, gauge) in gauges.iter().enumerate() {
         let y = inner.y + u16::try_from(place * each).unwrap_or(u16::MAX / 2);
         if y + 1 >= inner.bottom() {

@@ -170,7 +170,8 @@ pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
         page.extend(super::migrations::ending(scene, outcome, usize::from(inner.width)));
     }
     let below = Rect { y: inner.y + 3.min(inner.height), height: inner.height.saturating_sub(3), ..inner };
-    let from = scene.app.pick(Pane::Import).min(page.len().saturating_sub(usize::from(below.height)));
+    let from =
+        scene.app.pick(Pane::Import).unwrap_or(0).min(page.len().saturating_sub(usize::from(below.height)));
     for (row, line) in page.iter().skip(from).zip(below.rows()) {
         row.draw(buf, line);
     }

@@ -69,7 +69,7 @@ pub fn brief(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
 pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     let filter = scene.app.filter(Pane::Log);
     let shown = records(&scene.world, filter);
-    let back = scene.app.pick(Pane::Log).min(shown.len().saturating_sub(1));
+    let back = scene.app.pick(Pane::Log).unwrap_or(0).min(shown.len().saturating_sub(1));
     let follows = if back == 0 { "follows".to_owned() } else { format!("{back} back, end follows") };
     let note = if filter.is_empty() { follows } else { format!("/{filter}  {follows}") };
     let inner = screen::full(scene, buf, area, Pane::Log, note, Role::Muted);

@@ -59,6 +59,19 @@ pub fn rows<'a>(world: &World<'a>) -> Vec<Line<'a>> {
         .collect()
 }
 
+/// The line that matters now: what runs or failed, else the last.
+pub fn current(world: &World<'_>) -> usize {
+    let rows = rows(world);
+    let matters = |line: &Line<'_>| match line {
+        Line::Step(step) => matches!(
+            step.status,
+            StepStatus::Running { .. } | StepStatus::Ended { outcome: StepOutcome::Failed { .. }, .. }
+        ),
+        Line::Group(..) => false,
+    };
+    rows.iter().rposition(matters).unwrap_or(rows.len().saturating_sub(1))
+}
+
 fn running<'a>(scene: &Scene<'a>) -> Option<(&'a Job, Option<&'a Progress>)> {
     let open = scene
         .world
@@ -142,6 +155,13 @@ fn group_row<'a>(scene: &Scene<'_>, job: &Job, name: &'a str, part: &[Step]) -> 
         (_, _, true) => ("▸", Role::Accent),
         _ => ("○", Role::Muted),
     };
+    let done = part
+        .iter()
+        .filter(|step| {
+            let StepStatus::Ended { outcome, .. } = &step.status else { return false };
+            matches!(outcome, StepOutcome::Done { .. } | StepOutcome::Skipped { .. })
+        })
+        .count();
     let down = if matches!(job.kind, JobKind::MigrateDown { .. } | JobKind::Rollback { .. }) {
         " ↓ down"
     } else {
@@ -166,7 +186,7 @@ fn group_row<'a>(scene: &Scene<'_>, job: &Job, name: &'a str, part: &[Step]) -> 
     Row::new()
         .put(format!("{sign} "), scene.of(role))
         .column(&format!("{name}{down}"), 32, scene.of(text))
-        .number(&format!("{over}/{} steps", part.len()), 12, scene.of(Role::Muted))
+        .number(&format!("{done}/{} steps", part.len()), 12, scene.of(Role::Muted))
         .number(&took, 9, scene.of(Role::Muted))
         .put("   ", scene.of(Role::Muted))
         .put(worst, scene.of(Role::Muted))
@@ -220,7 +240,8 @@ pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
                 .areas(inner);
         (list, detail)
     };
-    let picked = scene.app.pick(Pane::Migrations).min(lines.len() - 1);
+    let picked =
+        scene.app.pick(Pane::Migrations).unwrap_or_else(|| current(&scene.world)).min(lines.len() - 1);
     let room = usize::from(list.height);
     let from = picked.saturating_sub(room / 2).min(lines.len().saturating_sub(room));
     for ((place, line), area) in lines.iter().enumerate().skip(from).zip(list.rows()) {

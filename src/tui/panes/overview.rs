@@ -58,7 +58,7 @@ fn places(area: Rect, world: &World<'_>) -> Vec<(Pane, Rect)> {
 
 /// The pane under a place on the screen.
 pub fn pane_at(screen: Rect, world: &World<'_>, at: Position) -> Option<Pane> {
-    let [_, _, body, _] = screen::parts(screen, world.state.alerts.len());
+    let [_, _, body, _] = screen::parts(screen, super::alerts::count(world));
     if body.width < WIDE {
         return None;
     }

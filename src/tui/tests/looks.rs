@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 
 use crate::plan::Role;
-use crate::run::{Live, Mode, State};
+use crate::run::Mode;
 use crate::tui::app::{App, Input};
 use crate::tui::fixture::{self, Story, moments, person};
 use crate::tui::panes::{Scene, World};
@@ -136,7 +136,7 @@ fn dialogs_stand_in_the_middle() {
 
 #[test]
 fn the_first_frame_shows_the_start() {
-    let nothing = Story { state: State::default(), live: Live::default(), now: fixture::at(8, 30, 0) };
+    let nothing = moments::named("empty").expect("it is one");
     for (boot, name) in [(fixture::boot(), "boot"), (Boot::default(), "empty")] {
         let buf = drawn(&nothing, &boot, &[], (80, 24), "dark", Depth::True);
         insta::assert_snapshot!(name, text(&buf));

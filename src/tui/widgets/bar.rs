@@ -9,6 +9,9 @@ const EIGHTHS: [&str; 8] = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"]
 
 /// Draws how much is done; without a total, an empty track.
 pub fn bar(buf: &mut Buffer, area: Rect, theme: &Theme, done: u64, total: Option<u64>) {
+    if area.is_empty() || area.intersection(buf.area) != area {
+        return;
+    }
     let width = usize::from(area.width);
     let share = match total {
         Some(total) if total > 0 => (done as f64 / total as f64).clamp(0.0, 1.0),
@@ -57,7 +60,8 @@ mod tests {
         let theme = Theme::load("dark", Depth::True).expect("it ships");
         let drawn = |done, total| {
             let mut buf = Buffer::empty(Rect::new(0, 0, 4, 1));
-            bar(&mut buf, buf.area, &theme, done, total);
+            let area = buf.area;
+            bar(&mut buf, area, &theme, done, total);
             buf.content.iter().map(ratatui::buffer::Cell::symbol).collect::<String>()
         };
         assert_eq!(drawn(999, Some(1_000)), "███▉");

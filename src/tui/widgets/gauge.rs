@@ -52,7 +52,7 @@ impl<'a> Judged<'a> {
         }
         let role = match self.verdict {
             Verdict::CannotTell { why: Blind::Stale | Blind::TooFew } => Role::Muted,
-            verdict => match self.role_of(verdict) {
+            verdict => match Self::role_of(verdict) {
                 Role::Ok => Role::Text,
                 role => role,
             },
@@ -76,7 +76,7 @@ impl<'a> Judged<'a> {
 
     /// Its sign, its word and their role.
     pub fn sign(&self) -> (&'static str, &'static str, Role) {
-        let role = self.role_of(self.verdict);
+        let role = Self::role_of(self.verdict);
         match self.verdict {
             Verdict::Ok if self.firing => ("▲", "recovering", Role::Warn),
             Verdict::Ok => ("●", "OK", role),
@@ -96,7 +96,7 @@ impl<'a> Judged<'a> {
         }
     }
 
-    const fn role_of(&self, verdict: Verdict) -> Role {
+    const fn role_of(verdict: Verdict) -> Role {
         match verdict {
             Verdict::Ok => Role::Ok,
             Verdict::Warn => Role::Warn,
@@ -143,7 +143,7 @@ pub fn threshold(value: f64) -> String {
 /// Draws the track with its marks and the bullet.
 pub fn bullet(buf: &mut Buffer, area: Rect, theme: &Theme, gauge: &Judged<'_>) {
     let width = usize::from(area.width);
-    if width < 6 {
+    if width < 6 || area.intersection(buf.area) != area {
         return;
     }
     let column = |share: f64| {

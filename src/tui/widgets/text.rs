@@ -65,6 +65,7 @@ impl<'a> Row<'a> {
 
     /// Draws it into the first line of the area.
     pub fn draw(&self, buf: &mut Buffer, area: Rect) {
+        let area = area.intersection(buf.area);
         if area.is_empty() {
             return;
         }
@@ -180,16 +181,18 @@ pub fn count(number: u64) -> String {
 /// A span in two units at most: 8s, 17m40s, 1h07m, 3d04h, 2w3d.
 pub fn span(span: TimeDelta) -> String {
     let all = span.num_seconds().max(0);
-    let (s, m, h, d, w) = (all % 60, all / 60 % 60, all / 3600 % 24, all / 86_400 % 7, all / 604_800);
-    let pair = |a: i64, unit: &str, b: i64, minor: &str, pad: usize| {
-        if b == 0 { format!("{a}{unit}") } else { format!("{a}{unit}{b:0pad$}{minor}") }
+    let unit = |size: i64, of: i64| all / size % of;
+    let (seconds, minutes, hours, days) = (unit(1, 60), unit(60, 60), unit(3_600, 24), unit(86_400, 7));
+    let weeks = all / 604_800;
+    let pair = |major: i64, sign: &str, minor: i64, and: &str, pad: usize| {
+        if minor == 0 { format!("{major}{sign}") } else { format!("{major}{sign}{minor:0pad$}{and}") }
     };
-    match (w, d, h, m) {
-        (0, 0, 0, 0) => format!("{s}s"),
-        (0, 0, 0, _) => pair(m, "m", s, "s", 2),
-        (0, 0, _, _) => pair(h, "h", m, "m", 2),
-        (0, _, _, _) => pair(d, "d", h, "h", 2),
-        _ => pair(w, "w", d, "d", 1),
+    match (weeks, days, hours, minutes) {
+        (0, 0, 0, 0) => format!("{seconds}s"),
+        (0, 0, 0, _) => pair(minutes, "m", seconds, "s", 2),
+        (0, 0, _, _) => pair(hours, "h", minutes, "m", 2),
+        (0, _, _, _) => pair(days, "d", hours, "h", 2),
+        _ => pair(weeks, "w", days, "d", 1),
     }
 }
 
@@ -258,7 +261,8 @@ mod tests {
     #[test]
     fn the_right_part_stays_when_the_left_gives_way() {
         let mut buf = Buffer::empty(Rect::new(0, 0, 12, 1));
-        Row::new().put("a long heading", Style::new()).end("12/20", Style::new()).draw(&mut buf, buf.area);
+        let area = buf.area;
+        Row::new().put("a long heading", Style::new()).end("12/20", Style::new()).draw(&mut buf, area);
         assert_eq!(buf, Buffer::with_lines(["a lon… 12/20"]));
     }
 }

@@ -1,1 +1,262 @@
+//! Each proof over real sockets, a real database and real processes; each with the case in which it must not be had.
 
+use std::sync::Arc;
+
+use sqlx::Connection;
+
+use super::*;
+use crate::plan::Block;
+use crate::plan::Role;
+use crate::rehearsal::faults::Fault;
+use crate::rehearsal::scratch::Scratch;
+use crate::run::live::Reading;
+use crate::run::tests::item;
+use crate::run::{Outcome, Sample};
+use crate::services::posthog::PostHog;
+use crate::workers::Post;
+use crate::workers::rig::{Rig, Setup};
+
+async fn working(setup: Setup) -> Rig {
+    let mut rig = Rig::new(setup).await;
+    rig.posts([Post::Jobs(Arc::new(VerifyWorker::new(rig.kit.clone())))]);
+    rig
+}
+
+fn proven(outcome: Outcome) -> (String, Option<String>) {
+    match outcome {
+        Outcome::Succeeded { summary, facts: Facts::Proven { value } } => (summary, value),
+        other => panic!("not proven: {other:?}"),
+    }
+}
+
+fn refused(outcome: Outcome) -> Failure {
+    match outcome {
+        Outcome::Failed { failure } => failure,
+        other => panic!("it should have failed: {other:?}"),
+    }
+}
+
+fn http(path: &str, contains: Option<&str>) -> Check {
+    Check::Http { path: path.into(), contains: contains.map(str::to_owned) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_health_and_version_are_read_from_outside() {
+    let rig = working(Setup::default()).await;
+    let (page, _) = proven(rig.prove(http("/contacts", None)).await);
+    assert!(page.contains("answered 200") && page.contains("request iad1::"), "{page}");
+    proven(rig.prove(http("/contacts", Some("Logos Vision"))).await);
+    assert!(refused(rig.prove(http("/contacts", Some("Pulse"))).await).what.contains("does not hold"));
+    assert!(proven(rig.prove(Check::Health).await).0.contains("answered otherwise"));
+    let old = refused(rig.prove(Check::Version).await);
+    assert!(old.what.contains("users get 1.9.4 and not 2.0.0") && !old.next.is_empty(), "{old}");
+    rig.go_live().await;
+    assert_eq!(proven(rig.prove(Check::Version).await).1.as_deref(), Some("2.0.0"));
+    rig.world.inject(Fault::AppDown, None);
+    for check in [http("/contacts", None), http("/contacts", Some("Logos")), Check::Health, Check::Version] {
+        let down = refused(rig.prove(check).await);
+        assert!(down.what.contains("503"), "{down}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_health_check_that_cannot_fail_is_refused() {
+    let rig = working(Setup { toml: "[app]\nhealth = '/healthz'\n".into(), ..Setup::default() }).await;
+    assert!(refused(rig.prove(Check::Health).await).what.contains("cannot fail"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_count_when_they_are_read_back_and_silence_does_not() {
+    let rig = working(Setup::default()).await;
+    for check in [Check::Sentry, Check::Posthog] {
+        let (evidence, _) = proven(rig.prove(check).await);
+        assert!(
+            evidence.contains("was readable after") && evidence.contains("policy lets browsers"),
+            "{evidence}"
+        );
+    }
+    let (pulse, value) = proven(rig.prove(Check::Pulse).await);
+    assert!(value.as_deref() == Some("300") && pulse.contains("requests left"), "{pulse}");
+    assert_eq!(proven(rig.prove(Check::NewErrors).await).1.as_deref(), Some("0"));
+    rig.world.inject(Fault::SentrySilent, None);
+    rig.world.inject(Fault::PosthogSilent, None);
+    for check in [Check::Sentry, Check::Posthog] {
+        let silent = refused(rig.prove(check.clone()).await);
+        assert!(!silent.next.is_empty(), "{check:?}: {silent}");
+    }
+    rig.pass(20);
+    assert!(refused(rig.prove(Check::NewErrors).await).what.contains("silence, not health"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_errors_are_named() {
+    let rig = working(Setup::default()).await;
+    rig.go_live().await;
+    rig.world.inject(Fault::ErrorSpike { rate: 0.12 }, None);
+    rig.pass(10);
+    let found = refused(rig.prove(Check::NewErrors).await);
+    assert!(found.what.contains("new errors in logos-vision-crm@2.0.0: CRM-WEB-"), "{found}");
+}
+
+async fn set_share(posthog: &PostHog, key: &str, share: f64) {
+    let flag = posthog.find_flag(key).await.unwrap().value;
+    let everybody = flag.groups.iter().position(|group| group.conditions == 0).unwrap();
+    posthog.set_shares(&flag, &[(everybody, share)].into()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_share_is_proven_when_editor_and_clients_agree() {
+    let rig = working(Setup::default()).await;
+    assert!(
+        refused(rig.prove(Check::Flag { share: 10 }).await).what.contains("set to 0 % of users, not 10 %")
+    );
+    let posthog = rig.kit.posthog().unwrap();
+    for share in [10_u8, 50, 100] {
+        set_share(&posthog, rig.kit.flag().unwrap(), share.into()).await;
+        let (evidence, value) = proven(rig.prove(Check::Flag { share }).await);
+        assert_eq!(value, Some(format!("{share} %")), "{evidence}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gauge_is_proven_within_its_target_and_waited_for_while_it_is_blind() {
+    let rig = working(Setup { gauges: vec!["error_rate"], ..Setup::default() }).await;
+    let sample = |bad: u64| Sample {
+        metric: "error_rate".into(),
+        at: rig.clock.now(),
+        reading: Reading::Value { value: bad as f64 / 2.0, n: 200, bad: Some(bad) },
+    };
+    let metric = || Check::Metric { name: "error_rate".into() };
+    let never = refused(rig.prove(metric()).await);
+    assert!(never.what.contains("no reading") && never.what.contains("never read"), "{never}");
+    rig.store.sample(sample(0));
+    assert_eq!(proven(rig.prove(metric()).await).1.as_deref(), Some("0.00 %"));
+    rig.store.sample(sample(4));
+    assert!(refused(rig.prove(metric()).await).what.contains("WARN"));
+    rig.store.sample(sample(30));
+    assert!(refused(rig.prove(metric()).await).what.contains("BAD"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_environment_file_and_a_command_of_the_checklist() {
+    let block = |text: &str| vec![Block { lang: "bash".into(), text: text.into() }];
+    let command = |id: &str, text: &str| Item {
+        check: Some(Check::Command),
+        commands: block(text),
+        ..item(id, Role::Lead)
+    };
+    let items = vec![
+        command("here", "ls .env.production"),
+        command("fails", "echo no good; exit 4"),
+        item("none", Role::Lead),
+    ];
+    let rig = working(Setup { items, ..Setup::default() }).await;
+    let env = || Check::Env { file: None };
+    assert!(refused(rig.prove(env()).await).what.contains("cannot be read"));
+    let file = "VITE_SENTRY_DSN=https://k@o1.ingest.us.sentry.io/1\nVITE_POSTHOG_API_KEY=phc_abc\nVITE_PULSE_API_KEY=";
+    rig.file(".env.production", &format!("{file}your_pulse_api_key_here\n"));
+    assert!(refused(rig.prove(env()).await).what.contains("placeholders: VITE_PULSE_API_KEY"));
+    rig.file(".env.production", &format!("{file}pk-1234\nVITE_ROLLOUT_PERCENTAGE=100\n"));
+    let all = refused(rig.prove(env()).await);
+    assert!(all.what.contains("the plan begins with 10 %"), "{all}");
+    rig.file(".env.production", &format!("{file}pk-1234\nVITE_ROLLOUT_PERCENTAGE=10\n"));
+    let (evidence, _) = proven(rig.prove(env()).await);
+    assert!(evidence.contains("warning: every browser") && !evidence.contains("pk-1234"), "{evidence}");
+    assert!(
+        proven(rig.run("here").await).0.contains("exit code 0")
+            && rig.path().join(".env.production").exists()
+    );
+    assert!(refused(rig.run("fails").await).what.contains("exit code 4"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_database_answers_for_itself_and_is_not_changed() {
+    let dir = tempfile::tempdir().unwrap();
+    let scratch = Scratch::start(&dir.path().join("pg")).await.unwrap();
+    scratch.create_database("crm").await.unwrap();
+    scratch.load_base_schema("crm").await.unwrap();
+    let fields = Item {
+        check: Some(Check::Sql { query: None, expect: Some(">= 4".into()) }),
+        commands: vec![Block {
+            lang: "sql".into(),
+            text: "select count(*) from information_schema.columns -- all of them\nwhere table_name = 'contacts';\n".into(),
+        }],
+        ..item("fields", Role::Dba)
+    };
+    let rig =
+        working(Setup { database: Some(scratch.url("crm")), items: vec![fields], ..Setup::default() }).await;
+    let sql = |query: &str, expect: Option<&str>| Check::Sql {
+        query: Some(query.into()),
+        expect: expect.map(str::to_owned),
+    };
+    let (evidence, value) = proven(rig.prove(sql("select count(*) from contacts", Some("0"))).await);
+    assert!(value.as_deref() == Some("0") && evidence.contains("database \"postgres\" at"), "{evidence}");
+    assert_eq!(
+        proven(rig.prove(sql("select 1.50::numeric, 'x'", Some("1.5"))).await).1.as_deref(),
+        Some("1.50")
+    );
+    assert!(proven(rig.run("fields").await).0.contains("expected >= 4"));
+    proven(rig.prove(sql("select true", None)).await);
+    let bad = [
+        ("select count(*) from contacts", Some(">= 1"), "the answer is 0"),
+        ("select null::int", None, "null"),
+        ("select 1 where false", None, "no row"),
+        ("select nonsense", None, "nonsense"),
+        ("delete from contacts returning 1", None, "syntax error"),
+        (
+            "select 1) as a (answer); commit; delete from contacts; select * from (select 1",
+            None,
+            "cannot insert multiple commands",
+        ),
+        ("select set_config('transaction_read_only', 'off', true)", None, "read-write mode"),
+    ];
+    for (query, expect, what) in bad {
+        let failed = refused(rig.prove(sql(query, expect)).await);
+        assert!(failed.what.contains(what), "{query}: {failed}");
+    }
+
+    // Before the migrations their checks do not hold; after them they do.
+    let every = || Check::Migrations { only: None };
+    assert!(!refused(rig.prove(every()).await).what.is_empty());
+    assert!(
+        refused(rig.prove(Check::Migrations { only: Some(9) }).await).what.contains("no check file of 009")
+    );
+    let mut session = scratch.connect("crm").await.unwrap();
+    for (name, text) in crate::plan::bundled::MIGRATIONS {
+        if name.ends_with(".up.sql") {
+            // A statement at a time, for what may not run in a transaction.
+            for statement in statements(text) {
+                sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut session).await.unwrap();
+            }
+        }
+    }
+    let (evidence, _) = proven(rig.prove(every()).await);
+    assert!(evidence.contains("checks passed (001 "), "{evidence}");
+    assert!(refused(rig.prove(Check::Import).await).what.contains("300 profiles are missing"));
+    sqlx::raw_sql(
+        "INSERT INTO entity_mappings (entity_type, logos_id, pulse_id) \
+         SELECT 'contact', gen_random_uuid(), n::text FROM generate_series(1, 300) n",
+    )
+    .execute(&mut session)
+    .await
+    .unwrap();
+    session.close().await.unwrap();
+    assert_eq!(proven(rig.prove(Check::Import).await).1.as_deref(), Some("300"));
+}
+
+/// The statements of a script: apart at semicolons outside of dollar quotes, strings and comments.
+fn statements(text: &str) -> Vec<String> {
+    let (mut all, mut one, mut quoted) = (Vec::new(), String::new(), false);
+    for line in text.lines() {
+        let code = line.split("--").next().unwrap_or_default();
+        if code.matches("$$").count() % 2 == 1 || code.matches("$fn$").count() % 2 == 1 {
+            quoted = !quoted;
+        }
+        one.push_str(line);
+        one.push('\n');
+        if !quoted && code.trim_end().ends_with(';') {
+            all.push(std::mem::take(&mut one));
+        }
+    }
+    all
+}

@@ -119,6 +119,7 @@ fn item(page: &mut Page<'_, '_>, item: &Item) {
         ItemKind::Tick => {}
         ItemKind::Value { expect: Some(expect) } => {
             facts.push(format!("asks for a value, expected {expect}"))
+            facts.push(format!("asks for a value, expected {expect}"));
         }
         ItemKind::Value { expect: None } => facts.push("asks for a value".into()),
         ItemKind::Choice { of } => facts.push(format!("one of {}", of.join(", "))),
