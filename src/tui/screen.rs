@@ -165,7 +165,6 @@ fn boot(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
         let row = Row::new().put(sign, scene.of(role)).put(name.as_str(), scene.of(words));
         match status {
             BootStatus::Done { note } if !note.is_empty() => {
-                put(row.put(format!("  {note}"), scene.of(Role::Muted)))
                 put(row.put(format!("  {note}"), scene.of(Role::Muted)));
             }
             BootStatus::Failed { what, next } => {

@@ -34,7 +34,7 @@ impl RolloutWorker {
     async fn roll_out(&self, desk: &Desk, percent: u8) -> Result<End, Stop> {
         desk.planned_names(STEPS).await?;
         let posthog = self.kit.posthog()?;
-        let share = meaning(desk, percent);
+        let share = clients::meaning(desk.plan().as_deref(), percent);
         go_on(desk, "the share was not changed").await?;
         let flag = desk
             .step(0, async {
@@ -75,18 +75,6 @@ impl Worker for RolloutWorker {
             };
             stop::end(self.roll_out(desk, share).await)
         })
-    }
-}
-
-/// What a share means: the plan's stage of that share says whether it is for the team alone.
-fn meaning(desk: &Desk, percent: u8) -> Share {
-    let plan = desk.plan();
-    let stage = plan.as_ref().and_then(|plan| plan.rollout.iter().find(|stage| stage.share == percent));
-    let internal = stage.is_some_and(|stage| stage.who.to_lowercase().contains("internal"));
-    match percent {
-        0 => Share::Nobody,
-        _ if internal => Share::Insiders,
-        _ => Share::Strangers(percent.min(100)),
     }
 }
 

@@ -60,15 +60,6 @@ impl App {
             Act::Quit => return self.quit(world),
             Act::Tick => return self.tick(world),
             Act::Enter => return self.enter(world),
-            Act::Note => {
-                self.write(Purpose::Note(NoteKind::Note, self.item(world).map(|item| item.id.clone())), world)
-            }
-            Act::Deviation => {
-                self.write(
-                    Purpose::Note(NoteKind::Deviation, self.item(world).map(|item| item.id.clone())),
-                    world,
-                );
-            }
             Act::Note => self.note(NoteKind::Note, world),
             Act::Deviation => self.note(NoteKind::Deviation, world),
             Act::Skip => self.about_item(world, Purpose::Skip),

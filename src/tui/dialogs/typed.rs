@@ -78,8 +78,6 @@ impl Typed {
         put(Row::new()
             .put("Type the name of the database: ", text)
             .put(self.word.as_str(), scene.of(Role::Title)));
-        let role = if self.word.starts_with(&self.typed) { Role::Accent } else { Role::Warn };
-        put(Row::new().put("› ", muted).put(self.typed.as_str(), scene.of(role)).put("▏", accent));
         let role = if self.word.starts_with(&self.letters) { Role::Accent } else { Role::Warn };
         put(Row::new().put("› ", muted).put(self.letters.as_str(), scene.of(role)).put("▏", accent));
         put(Row::new());

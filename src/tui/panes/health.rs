@@ -52,8 +52,6 @@ fn line(scene: &Scene<'_>, buf: &mut Buffer, area: Rect, gauge: &Judged<'_>) {
     let wide = area.width >= 84;
     let (value, value_role) = gauge.figure();
     let (sign, word, role) = gauge.sign();
-    let label = if wide { 15 } else { 14 };
-    let left = Row::new().column(&gauge.metric.label, label, scene.of(Role::Text)).number(
     let label: u16 = if wide { 15 } else { 14 };
     let left = Row::new().column(&gauge.metric.label, label.into(), scene.of(Role::Text)).number(
         &value,

@@ -12,6 +12,7 @@ use crate::run::Failure;
 use crate::run::judge::at_least;
 use crate::services::posthog::{Evaluation, Flag, PostHog, Probe, Switch};
 use crate::services::retry::Poll;
+use crate::workers::clients::{self, Share};
 use crate::workers::kit;
 
 /// Users that nobody is, who are told what the flag says.
@@ -31,7 +32,7 @@ pub(super) async fn prove(case: &Case<'_>, share: u8) -> Proven {
     let mut round = 0;
     loop {
         round += 1;
-        let (agreed, words) = look(&posthog, key, share).await?;
+        let (agreed, words) = look(&posthog, key, clients::meaning(Some(&case.plan), share)).await?;
         if agreed {
             return Ok(Proof::of(words, format!("{share} %")));
         }
@@ -47,18 +48,32 @@ pub(super) async fn prove(case: &Case<'_>, share: u8) -> Proven {
 }
 
 /// Whether the editor's share and what clients are told are this, and both in words.
-async fn look(posthog: &PostHog, key: &str, share: u8) -> Result<(bool, String), Failure> {
+async fn look(posthog: &PostHog, key: &str, share: Share) -> Result<(bool, String), Failure> {
     let found = posthog.find_flag(key).await.map_err(|error| kit::failure(&error))?;
     let from = source(&found.receipt);
     let set = set_share(&found.value)?;
-    if (set - f64::from(share)).abs() >= 1e-9 {
-        return Ok((false, format!("the flag {key} is set to {set} % of users, not {share} % ({from})")));
+    // A stage for the team alone is a share of nobody else, and of the whole team.
+    let (wanted, team) = match share {
+        Share::Nobody => (0, ""),
+        Share::Insiders => (0, " and all of the team"),
+        Share::Strangers(percent) => (percent, ""),
+    };
+    if (set - f64::from(wanted)).abs() >= 1e-9 {
+        return Ok((false, format!("the flag {key} is set to {set} % of users, not {wanted} % ({from})")));
+    }
+    if share == Share::Insiders {
+        let Some(probe) = clients::insider(&found.value) else {
+            return Ok((false, format!("the flag {key} has no condition for the team ({from})")));
+        };
+        if !is_on(posthog, key, &probe).await? {
+            return Ok((false, format!("somebody of the team is told that {key} is off ({from})")));
+        }
     }
     let on = told(posthog, key).await?;
     let words = format!(
-        "the flag {key} is set to {share} % of users; of {PROBES} clients {on} are told that it is on ({from})"
+        "the flag {key} is set to {wanted} % of users{team}; of {PROBES} clients {on} are told that it is on ({from})"
     );
-    Ok((plausible(on, share), words))
+    Ok((plausible(on, wanted), words))
 }
 
 /// The share of users whom no condition lets in or keeps out.
@@ -75,17 +90,22 @@ fn set_share(flag: &Flag) -> Result<f64, Failure> {
     })
 }
 
+/// Whether a client is told that the flag is on.
+async fn is_on(posthog: &PostHog, key: &str, probe: &Probe) -> Result<bool, Failure> {
+    match posthog.evaluate(key, probe).await.map_err(|error| kit::failure(&error))?.value {
+        Evaluation::On { .. } => Ok(true),
+        Evaluation::Off { .. } => Ok(false),
+        Evaluation::Unknown(why) => {
+            Err(failure(format!("what clients are told is not known: {why}"), "ask again"))
+        }
+    }
+}
+
 /// How many of the probes are told that the flag is on.
 async fn told(posthog: &PostHog, key: &str) -> Result<u64, Failure> {
     let ask = |number: u64| async move {
         let probe = Probe { distinct_id: format!("gonogo-probe-{number}"), person_properties: Map::new() };
-        match posthog.evaluate(key, &probe).await.map_err(|error| kit::failure(&error))?.value {
-            Evaluation::On { .. } => Ok(1),
-            Evaluation::Off { .. } => Ok(0),
-            Evaluation::Unknown(why) => {
-                Err(failure(format!("what clients are told is not known: {why}"), "ask again"))
-            }
-        }
+        is_on(posthog, key, &probe).await.map(u64::from)
     };
     let answers = futures_util::stream::iter(0..PROBES).map(ask).buffer_unordered(AT_ONCE);
     answers.try_fold(0, async |sum, on| Ok(sum + on)).await

@@ -118,7 +118,6 @@ fn item(page: &mut Page<'_, '_>, item: &Item) {
     match &item.kind {
         ItemKind::Tick => {}
         ItemKind::Value { expect: Some(expect) } => {
-            facts.push(format!("asks for a value, expected {expect}"))
             facts.push(format!("asks for a value, expected {expect}"));
         }
         ItemKind::Value { expect: None } => facts.push("asks for a value".into()),
