@@ -23,3 +23,7 @@ pub mod services;
 pub mod store;
 pub mod tui;
 pub mod workers;
+
+// The fixture of the screen's tests is shared with the tests and benches outside, where this crate has its name.
+#[cfg(test)]
+extern crate self as gonogo;

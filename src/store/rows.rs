@@ -21,7 +21,7 @@ pub(super) const BATCH: u32 = 512;
 const SELECT: &str = "
     select cast(group_concat(
         seq || ' ' || at || ' ' || v || ' ' || octet_length(by) || ' ' || octet_length(role) || ' '
-        || octet_length(body) || ' ' || 2 * octet_length(hash) || ' ' || by || role || body || hex(hash),
+        || octet_length(body) || ' ' || (2 * octet_length(hash)) || ' ' || by || role || body || hex(hash),
         '' order by seq) as blob)
     from (select * from journal where seq > ?1 order by seq limit ?2)";
 

@@ -145,10 +145,14 @@ async fn a_rehearsal_has_one_time_in_every_process() {
 #[tokio::test]
 async fn a_broken_file_is_set_aside_and_no_fact_is_lost() {
     let (dir, path) = journal(3).await;
-    // As a power cut may leave it: pages of noise, and no log to mend them from.
-    for file in [path_of(&path).with_extension("sqlite-wal"), path_of(&path).with_extension("sqlite-shm")] {
-        std::fs::remove_file(file).unwrap();
-    }
+    // As a power cut may leave it: pages of noise, and no log to mend them from. The log goes when its last reader has.
+    let log = path_of(&path).with_extension("sqlite-wal");
+    let closed = async {
+        while log.exists() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, closed).await.expect("the first handle closes");
     std::fs::write(path_of(&path), vec![0xa5; 8192]).unwrap();
     let store = open(&path).await;
     assert_eq!(store.now().seq, 4);
