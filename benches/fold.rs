@@ -38,7 +38,7 @@ async fn write(path: &Path) {
         let report = |report| decide(state, &monitor, Command::Report(report));
         match number % 4 {
             0 | 2 => {
-                let verdict = if number % 4 == 0 { Verdict::Ok } else { Verdict::Warn };
+                let verdict = if number.is_multiple_of(4) { Verdict::Ok } else { Verdict::Warn };
                 let reading = format!("0.{} %, n {}", number % 10, 400 + number % 100);
                 report(Report::Verdict { metric: "error_rate".into(), verdict, reading })
             }

@@ -1,5 +1,7 @@
 //! The documents are true where a machine can tell: what they list is what there is, and what they link to is there.
 
+#![expect(clippy::unwrap_used, reason = "the helpers of a test fail by panicking")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

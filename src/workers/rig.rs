@@ -146,7 +146,7 @@ impl Rig {
     /// Waits for the state to be so.
     pub(super) async fn until(&self, what: &str, so: impl Fn(&State) -> bool) -> Arc<State> {
         let (began, mut state) = (Instant::now(), self.store.state());
-        let found = tokio::time::timeout(Duration::from_secs(60), state.wait_for(|state| so(state))).await;
+        let found = tokio::time::timeout(Duration::from_mins(1), state.wait_for(|state| so(state))).await;
         match found {
             Ok(Ok(state)) => Arc::clone(&state),
             _ => panic!("waited {:?} for: {what}; health {:?}", began.elapsed(), self.store.now().health),

@@ -29,7 +29,8 @@ const CHECKLIST: &str = "# Contacts Redesign\n\n## Phase 1: Go live (10:00, 30 m
 
 pub(crate) struct Rig {
     pub(crate) world: Arc<World>,
-    pub(crate) standins: Standins,
+    /// They answer for as long as it is held.
+    pub(crate) _standins: Standins,
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) kit: Kit,
@@ -178,7 +179,7 @@ impl Rig {
         let lead = Actor::person("lea", Role::Lead);
         store.submit(&lead, Command::Open { plan: Arc::new(plan), mode }).await.unwrap();
         let downs = Arc::new(Drops::open(&dir.path().join("drops.sqlite")).await);
-        Self { world, standins, store, clock, kit, lead, downs, _dir: dir }
+        Self { world, _standins: standins, store, clock, kit, lead, downs, _dir: dir }
     }
 
     pub(crate) fn crew(&self, cockpit: &str) -> Crew {
@@ -225,10 +226,8 @@ impl Rig {
     pub(crate) async fn until(&self, what: &str, mut is: impl FnMut(&State) -> bool) -> Arc<State> {
         let mut state = self.store.state();
         let waited = tokio::time::timeout(Duration::from_mins(1), state.wait_for(|state| is(state))).await;
-        match waited {
-            Ok(state) => Arc::clone(&state.unwrap()),
-            Err(_) => panic!("waited a minute for: {what}\n{:#?}", self.store.now().jobs),
-        }
+        let Ok(state) = waited else { panic!("waited a minute for: {what}\n{:#?}", self.store.now().jobs) };
+        Arc::clone(&state.expect("the store lives"))
     }
 
     /// Waits for the world to be so, at most a minute of wall time.
@@ -300,7 +299,7 @@ fn secrets(world: &World, standins: &Standins) -> Secrets {
 fn toml(standins: &Standins, more: &str) -> String {
     let urls = &standins.urls;
     format!(
-        r##"
+        r#"
 [deployment]
 version = "2.0.0"
 timezone = "America/New_York"
@@ -337,7 +336,7 @@ key_env = "T_PAGE"
 api = "{pagerduty}"
 key_env = "T_PAGER"
 {more}
-"##,
+"#,
         app = urls.app,
         sentry = urls.sentry_api,
         org = NAMES.sentry_organisation,
