@@ -9,6 +9,9 @@
 //!                                                                             `------- events <-------'
 //! ```
 
+#[cfg(test)]
+extern crate self as gonogo; // the fixture is shared with benches and examples, which call the crate by its name
+
 pub mod cli;
 pub mod clock;
 pub mod cockpit;

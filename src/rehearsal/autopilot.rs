@@ -39,12 +39,26 @@ struct Memory {
     gave_up: Option<String>,
 }
 
-/// Follows the plan until the run is over. Returns when it is, or when nothing more can be done.
-pub async fn follow(store: &Store) {
+/// How far the autopilot goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// To the end of the run.
+    Over,
+    /// To the door of the phase of this number; there it hands over.
+    Phase(u8),
+}
+
+/// Follows the plan. Returns when it has come so far, or when nothing more can be done.
+pub async fn follow(store: &Store, until: Until) {
     let mut memory = Memory::default();
     let mut state = store.state();
     loop {
         let now = Arc::clone(&state.borrow_and_update());
+        if let (Until::Phase(number), Next::Start(phase)) = (until, next(&now, store.clock().now()))
+            && now.plan().and_then(|plan| plan.phase(&phase)?.number()).is_some_and(|here| here >= number)
+        {
+            return;
+        }
         if now.run.is_some() {
             match act(store, &now, &mut memory).await {
                 Then::Again => continue,

@@ -8,6 +8,7 @@ pub mod beside;
 pub mod chain;
 mod error;
 pub mod journal;
+mod rows;
 mod watcher;
 
 use std::path::{Path, PathBuf};
@@ -184,9 +185,6 @@ async fn connect(
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
         .busy_timeout(std::time::Duration::from_secs(2))
-        // A journal is read from its first row to its last: with a longer belt its reader and its folder rarely wait for
-        // each other.
-        .row_buffer_size(2_048)
         .disable_statement_logging();
     options.connect().await.map_err(|error| StoreError::from_sqlx(path, error))
 }

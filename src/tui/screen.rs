@@ -25,7 +25,7 @@ mod footer;
 /// From this width on panes stand side by side.
 pub const WIDE: u16 = 100;
 /// From this width on the header needs one line only.
-const ONE_LINE: u16 = 136;
+const ONE_LINE: u16 = 150;
 
 /// The parts of the screen: header, alerts, pane, footer.
 pub fn parts(area: Rect, alerts: usize) -> [Rect; 4] {

@@ -9,7 +9,6 @@ use serde_json::{Map, json};
 
 use super::stop::failed;
 use super::{Desk, Kit};
-use crate::plan::Plan;
 use crate::run::Failure;
 use crate::services::posthog::{Evaluation, Flag, PostHog, Probe, Switch};
 
@@ -25,7 +24,7 @@ fn stranger(number: u32) -> Probe {
 }
 
 /// Somebody whom a condition of the flag lets in, such as one of the team; none where nobody can be made up.
-pub(super) fn insider(flag: &Flag) -> Option<Probe> {
+fn insider(flag: &Flag) -> Option<Probe> {
     let group = flag.groups.iter().find(|group| group.conditions > 0 && group.somebody.is_some())?;
     Some(Probe { distinct_id: "gonogo-inside-1".into(), person_properties: group.somebody.clone()? })
 }
@@ -70,17 +69,6 @@ impl Share {
             Self::Strangers(20..=80) => on > 0 && on < STRANGERS,
             Self::Strangers(_) => true,
         }
-    }
-}
-
-/// What a share means: the plan's stage of that share says whether it is for the team alone.
-pub(super) fn meaning(plan: Option<&Plan>, percent: u8) -> Share {
-    let stage = plan.and_then(|plan| plan.rollout.iter().find(|stage| stage.share == percent));
-    let internal = stage.is_some_and(|stage| stage.who.to_lowercase().contains("internal"));
-    match percent {
-        0 => Share::Nobody,
-        _ if internal => Share::Insiders,
-        _ => Share::Strangers(percent.min(100)),
     }
 }
 

@@ -34,7 +34,7 @@ impl RolloutWorker {
     async fn roll_out(&self, desk: &Desk, percent: u8) -> Result<End, Stop> {
         desk.planned_names(STEPS).await?;
         let posthog = self.kit.posthog()?;
-        let share = clients::meaning(desk.plan().as_deref(), percent);
+        let share = meaning(desk, percent);
         go_on(desk, "the share was not changed").await?;
         let flag = desk
             .step(0, async {
@@ -78,7 +78,19 @@ impl Worker for RolloutWorker {
     }
 }
 
-fn said(flag: &Flag) -> String {
+/// What a share means: the plan's stage of that share says whether it is for the team alone.
+pub(super) fn meaning(desk: &Desk, percent: u8) -> Share {
+    let plan = desk.plan();
+    let stage = plan.as_ref().and_then(|plan| plan.rollout.iter().find(|stage| stage.share == percent));
+    let internal = stage.is_some_and(|stage| stage.who.to_lowercase().contains("internal"));
+    match percent {
+        0 => Share::Nobody,
+        _ if internal => Share::Insiders,
+        _ => Share::Strangers(percent.min(100)),
+    }
+}
+
+pub(super) fn said(flag: &Flag) -> String {
     let group = |(place, group): (usize, &crate::services::posthog::FlagGroup)| {
         let name = group.description.clone().unwrap_or_else(|| format!("group {place}"));
         format!("{name} {} %", group.share.unwrap_or(100.0))
@@ -89,7 +101,7 @@ fn said(flag: &Flag) -> String {
 }
 
 /// The share of each of the flag's groups: those with conditions are the team's, those without are everybody's.
-fn wanted(flag: &Flag, share: Share) -> Result<HashMap<usize, f64>, Failure> {
+pub(super) fn wanted(flag: &Flag, share: Share) -> Result<HashMap<usize, f64>, Failure> {
     let lacking = |what: &str, next: &str| Failure {
         what: format!("the flag {} has no condition {what}", flag.key),
         state: "the share was not changed".into(),
@@ -111,7 +123,7 @@ fn wanted(flag: &Flag, share: Share) -> Result<HashMap<usize, f64>, Failure> {
 }
 
 /// Whether the flag's shares are these already.
-fn has(flag: &Flag, shares: &HashMap<usize, f64>) -> bool {
+pub(super) fn has(flag: &Flag, shares: &HashMap<usize, f64>) -> bool {
     flag.groups.iter().enumerate().all(|(place, group)| {
         let wanted = shares.get(&place).copied().unwrap_or_default();
         (group.share.unwrap_or(100.0) - wanted).abs() < 1e-9
@@ -157,62 +169,4 @@ async fn switch_on(posthog: &PostHog, flag: Flag, share: Share) -> Result<(Flag,
     }
     let on = posthog.switch(&flag.id, Switch::On).await.map_err(|error| failed(&error))?.value;
     Ok((on, Some("it was off, and is on".into())))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json as object};
-
-    use super::*;
-    use crate::services::posthog::Config;
-    use crate::services::testing::{Say, Vendor, json, secret};
-
-    fn flag(version: u64, everybody: u8) -> Value {
-        object!({"id": 7, "key": "redesign", "active": true, "version": version, "filters": {"groups": [
-            {"properties": [{"key": "email", "value": "@example.org", "operator": "icontains"}], "rollout_percentage": 100},
-            {"properties": [], "rollout_percentage": everybody}]}})
-    }
-
-    /// The result of setting 50 % on the first answer, against the others.
-    async fn fifty(answers: Vec<Say>) -> (Result<(Flag, Option<String>), Failure>, Vec<String>) {
-        let vendor = Vendor::script(answers).await;
-        let config = Config {
-            api: vendor.url.clone(),
-            ingest: vendor.url.clone(),
-            project: "1".into(),
-            personal_key: secret(),
-            project_key: None,
-        };
-        let posthog = PostHog::new(&config, vendor.clock.clone()).unwrap();
-        let read = posthog.flag("7").await.unwrap().value;
-        let set = set(&posthog, read, Share::Strangers(50)).await;
-        (set, vendor.seen().into_iter().map(|seen| seen.method).collect())
-    }
-
-    #[tokio::test]
-    async fn a_conflict_is_met_with_a_new_reading() {
-        let conflict =
-            json(409, &object!({"type": "server_error", "code": "conflict", "detail": "was updated"}));
-        let others = [json(200, &flag(8, 20)), json(200, &flag(9, 50)), json(200, &flag(9, 50))];
-        let (set, asked) = fifty([vec![json(200, &flag(7, 10)), conflict], others.into()].concat()).await;
-        let (flag, note) = set.unwrap();
-        assert_eq!(flag.version, Some(9));
-        assert!(note.unwrap().contains("after a conflict"));
-        assert_eq!(asked, ["GET", "PATCH", "GET", "PATCH", "GET"]);
-    }
-
-    #[tokio::test]
-    async fn filters_that_were_ignored_behind_a_200_are_a_failure() {
-        let (set, _) = fifty(vec![json(200, &flag(7, 10)), json(200, &flag(8, 10))]).await;
-        let failure = set.unwrap_err();
-        assert!(failure.what.contains("not what was sent"), "{failure}");
-    }
-
-    #[tokio::test]
-    async fn a_share_that_somebody_takes_back_at_once_is_not_set() {
-        let (set, _) =
-            fifty(vec![json(200, &flag(7, 10)), json(200, &flag(8, 50)), json(200, &flag(9, 10))]).await;
-        let failure = set.unwrap_err();
-        assert!(failure.state.contains("somebody else"), "{failure}");
-    }
 }

@@ -40,7 +40,7 @@ fn row<'a>(scene: &Scene<'_>, record: &'a Record) -> Row<'a> {
     };
     Row::new()
         .put(clock(record.at, scene.world.zone()), scene.of(Role::Muted))
-        .put("  ", scene.of(role))
+        .put("  ", scene.of(Role::Muted))
         .column(&who, 14, scene.of(Role::Muted))
         .put(sign, scene.of(role))
         .put(words(record, Some(scene.world.state)), scene.of(role))

@@ -35,7 +35,7 @@ fn places(area: Rect, world: &World<'_>) -> Vec<(Pane, Rect)> {
     let [top, time, logs] =
         Layout::vertical([Constraint::Fill(1), Constraint::Length(timeline), Constraint::Length(log)])
             .areas(area);
-    let left = (area.width / 3).clamp(44, 66);
+    let left = (area.width * 2 / 5).clamp(44, 76);
     let [list, right] = Layout::horizontal([Constraint::Length(left), Constraint::Fill(1)]).areas(top);
     let gap = u16::from(tall);
     let [health, import, migrations, wayout] = Layout::vertical([

@@ -7,18 +7,28 @@ use sqlx::Connection;
 use super::*;
 use crate::plan::Block;
 use crate::plan::Role;
+use crate::rehearsal::contacts;
 use crate::rehearsal::faults::Fault;
 use crate::rehearsal::scratch::Scratch;
 use crate::run::live::Reading;
 use crate::run::tests::item;
 use crate::run::{Outcome, Sample};
-use crate::services::posthog::PostHog;
+use crate::services::posthog::Switch;
 use crate::workers::Post;
+use crate::workers::import::ImportWorker;
+use crate::workers::migrate::MigrateWorker;
 use crate::workers::rig::{Rig, Setup};
+use crate::workers::rollout::RolloutWorker;
 
 async fn working(setup: Setup) -> Rig {
     let mut rig = Rig::new(setup).await;
-    rig.posts([Post::Jobs(Arc::new(VerifyWorker::new(rig.kit.clone())))]);
+    let (kit, jobs) = (rig.kit.clone(), |worker: Arc<dyn Worker>| Post::Jobs(worker));
+    rig.posts([
+        jobs(Arc::new(VerifyWorker::new(kit.clone()))),
+        jobs(Arc::new(MigrateWorker::new(&kit))),
+        jobs(Arc::new(ImportWorker::new(kit.clone()))),
+        jobs(Arc::new(RolloutWorker::new(kit))),
+    ]);
     rig
 }
 
@@ -98,24 +108,22 @@ async fn new_errors_are_named() {
     assert!(found.what.contains("new errors in logos-vision-crm@2.0.0: CRM-WEB-"), "{found}");
 }
 
-async fn set_share(posthog: &PostHog, key: &str, share: f64) {
-    let flag = posthog.find_flag(key).await.unwrap().value;
-    let everybody = flag.groups.iter().position(|group| group.conditions == 0).unwrap();
-    posthog.set_shares(&flag, &[(everybody, share)].into()).await.unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn a_share_is_proven_when_editor_and_clients_agree() {
     let rig = working(Setup::default()).await;
-    assert!(
-        refused(rig.prove(Check::Flag { share: 10 }).await).what.contains("set to 0 % of users, not 10 %")
-    );
-    let posthog = rig.kit.posthog().unwrap();
-    for share in [10_u8, 50, 100] {
-        set_share(&posthog, rig.kit.flag().unwrap(), share.into()).await;
-        let (evidence, value) = proven(rig.prove(Check::Flag { share }).await);
-        assert_eq!(value, Some(format!("{share} %")), "{evidence}");
+    // The flag begins as the plan's first stage has it: on for the team, and for nobody else.
+    let (first, value) = proven(rig.prove(Check::Flag { share: 10 }).await);
+    assert!(value.as_deref() == Some("10 %") && first.contains("0 of 48 strangers"), "{first}");
+    assert!(refused(rig.prove(Check::Flag { share: 50 }).await).what.contains("which is not 50 %"));
+    for share in [50_u8, 100, 10] {
+        let moved = rig.job(JobKind::Rollout { share }).await;
+        assert!(matches!(moved, Outcome::Succeeded { .. }), "{moved:?}");
+        assert_eq!(proven(rig.prove(Check::Flag { share }).await).1, Some(format!("{share} %")));
     }
+    let posthog = rig.kit.posthog().unwrap();
+    let flag = posthog.find_flag(rig.kit.flag().unwrap()).await.unwrap().value;
+    posthog.switch(&flag.id, Switch::Off).await.unwrap();
+    assert!(refused(rig.prove(Check::Flag { share: 10 }).await).what.contains("is off"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -175,6 +183,9 @@ async fn the_database_answers_for_itself_and_is_not_changed() {
     let scratch = Scratch::start(&dir.path().join("pg")).await.unwrap();
     scratch.create_database("crm").await.unwrap();
     scratch.load_base_schema("crm").await.unwrap();
+    let mut session = scratch.connect("crm").await.unwrap();
+    let then = chrono::DateTime::from_timestamp(1_790_000_000, 0).unwrap();
+    contacts::seed(&mut session, 7, 200, then).await.unwrap();
     let fields = Item {
         check: Some(Check::Sql { query: None, expect: Some(">= 4".into()) }),
         commands: vec![Block {
@@ -189,8 +200,8 @@ async fn the_database_answers_for_itself_and_is_not_changed() {
         query: Some(query.into()),
         expect: expect.map(str::to_owned),
     };
-    let (evidence, value) = proven(rig.prove(sql("select count(*) from contacts", Some("0"))).await);
-    assert!(value.as_deref() == Some("0") && evidence.contains("database \"postgres\" at"), "{evidence}");
+    let (evidence, value) = proven(rig.prove(sql("select count(*) from contacts", Some("200"))).await);
+    assert!(value.as_deref() == Some("200") && evidence.contains("database \"postgres\" at"), "{evidence}");
     assert_eq!(
         proven(rig.prove(sql("select 1.50::numeric, 'x'", Some("1.5"))).await).1.as_deref(),
         Some("1.50")
@@ -198,7 +209,7 @@ async fn the_database_answers_for_itself_and_is_not_changed() {
     assert!(proven(rig.run("fields").await).0.contains("expected >= 4"));
     proven(rig.prove(sql("select true", None)).await);
     let bad = [
-        ("select count(*) from contacts", Some(">= 1"), "the answer is 0"),
+        ("select count(*) from contacts", Some("< 1"), "the answer is 200"),
         ("select null::int", None, "null"),
         ("select 1 where false", None, "no row"),
         ("select nonsense", None, "nonsense"),
@@ -217,46 +228,26 @@ async fn the_database_answers_for_itself_and_is_not_changed() {
 
     // Before the migrations their checks do not hold; after them they do.
     let every = || Check::Migrations { only: None };
-    assert!(!refused(rig.prove(every()).await).what.is_empty());
+    assert!(refused(rig.prove(every()).await).what.contains("003 is not applied"));
+    assert!(refused(rig.prove(Check::Migrations { only: Some(9) }).await).what.contains("no migration 009"));
+    assert!(!refused(rig.prove(Check::Import).await).next.is_empty());
+    assert!(matches!(rig.job(JobKind::Backup).await, Outcome::Succeeded { .. }));
+    let up = rig.job(JobKind::MigrateUp { to: None }).await;
+    assert!(matches!(up, Outcome::Succeeded { .. }), "{up:?}");
+    assert!(proven(rig.prove(every()).await).0.contains("checks passed (001: "));
+    sqlx::raw_sql("DROP INDEX idx_contacts_pulse_tags").execute(&mut session).await.unwrap();
+    assert!(refused(rig.prove(every()).await).what.contains("idx_contacts_pulse_tags"));
+    let import = rig.job(JobKind::Import).await;
+    assert!(matches!(import, Outcome::Succeeded { .. }), "{import:?}");
+    let (evidence, value) = proven(rig.prove(Check::Import).await);
     assert!(
-        refused(rig.prove(Check::Migrations { only: Some(9) }).await).what.contains("no check file of 009")
+        value.is_some() && evidence.contains("all 300 profiles of Pulse are accounted for"),
+        "{evidence} {value:?}"
     );
-    let mut session = scratch.connect("crm").await.unwrap();
-    for (name, text) in crate::plan::bundled::MIGRATIONS {
-        if name.ends_with(".up.sql") {
-            // A statement at a time, for what may not run in a transaction.
-            for statement in statements(text) {
-                sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut session).await.unwrap();
-            }
-        }
-    }
-    let (evidence, _) = proven(rig.prove(every()).await);
-    assert!(evidence.contains("checks passed (001 "), "{evidence}");
-    assert!(refused(rig.prove(Check::Import).await).what.contains("300 profiles are missing"));
-    sqlx::raw_sql(
-        "INSERT INTO entity_mappings (entity_type, logos_id, pulse_id) \
-         SELECT 'contact', gen_random_uuid(), n::text FROM generate_series(1, 300) n",
-    )
-    .execute(&mut session)
-    .await
-    .unwrap();
+    sqlx::raw_sql("DELETE FROM entity_mappings WHERE id = (SELECT id FROM entity_mappings LIMIT 1)")
+        .execute(&mut session)
+        .await
+        .unwrap();
+    assert!(refused(rig.prove(Check::Import).await).what.contains("299 are accounted for"));
     session.close().await.unwrap();
-    assert_eq!(proven(rig.prove(Check::Import).await).1.as_deref(), Some("300"));
-}
-
-/// The statements of a script: apart at semicolons outside of dollar quotes, strings and comments.
-fn statements(text: &str) -> Vec<String> {
-    let (mut all, mut one, mut quoted) = (Vec::new(), String::new(), false);
-    for line in text.lines() {
-        let code = line.split("--").next().unwrap_or_default();
-        if code.matches("$$").count() % 2 == 1 || code.matches("$fn$").count() % 2 == 1 {
-            quoted = !quoted;
-        }
-        one.push_str(line);
-        one.push('\n');
-        if !quoted && code.trim_end().ends_with(';') {
-            all.push(std::mem::take(&mut one));
-        }
-    }
-    all
 }

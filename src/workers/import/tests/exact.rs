@@ -39,7 +39,7 @@ fn text(profile: &Value, field: &str) -> Option<String> {
 }
 
 /// The rules of the plan, one profile at a time: Pulse wins, tags are united, notes are appended, doubt is a conflict.
-fn model(before: &HashMap<String, Contact>, profiles: &[Value]) -> (HashMap<String, Contact>, usize, usize) {
+fn model(before: &HashMap<String, Contact>, profiles: &[Value]) -> (HashMap<String, Contact>, u64, u64) {
     let mut after = before.clone();
     let mut by_address: HashMap<String, Vec<String>> = HashMap::new();
     for (id, contact) in before {
@@ -79,7 +79,7 @@ fn model(before: &HashMap<String, Contact>, profiles: &[Value]) -> (HashMap<Stri
                 (_, None) => was.notes.clone(),
             };
             let phone = fresh.phone.clone().or_else(|| was.phone.clone());
-            after.insert(id.clone(), Contact { notes, phone, ..fresh });
+            after.insert(id.clone(), Contact { phone, notes, ..fresh });
         } else {
             new += 1;
             after.insert(fresh.profile.clone().unwrap(), fresh);
@@ -108,24 +108,29 @@ async fn every_contact_is_as_the_rules_say_and_a_second_run_writes_nothing() {
 
     let totals = rig.done(JobKind::Import).await;
     assert_eq!((totals.total, totals.fetched, sum(&totals)), (1_200, 1_200, 1_200));
-    assert_eq!((totals.imported, totals.conflicts, totals.quarantined), (new as u64, conflicts as u64, 0));
+    assert_eq!((totals.imported, totals.conflicts, totals.quarantined), (new, conflicts, 0));
     agrees(&mut rig, &expected).await;
     assert_eq!(rig.donors().await, donors, "what donors gave is as it was");
-    assert_eq!(rig.number("SELECT count(*) FROM entity_mappings").await, 1_200 - conflicts as i64);
+    assert_eq!(rig.number("SELECT count(*) FROM entity_mappings").await, 1_200 - conflicts.cast_signed());
     let journal = "SELECT count(*) FROM gonogo_backup.contact_sync_journal";
-    assert_eq!(rig.number(journal).await, 1_200 - conflicts as i64, "every write has its before-image");
+    assert_eq!(
+        rig.number(journal).await,
+        1_200 - conflicts.cast_signed(),
+        "every write has its before-image"
+    );
     assert_eq!(rig.number("SELECT count(*) FROM gonogo.pulse_staging").await, 0, "nobody's data stay behind");
     let (words, value) = reconciled(&mut rig.database, &rig.kit.pulse().unwrap()).await.unwrap();
     assert_eq!(value, (1_200 - conflicts).to_string(), "{words}");
-    assert_eq!(success(&rig.store.now()), Some((1_200 - conflicts as u64, conflicts as u64)));
+    assert_eq!(success(&rig.store.now()), Some((1_200 - conflicts, conflicts)));
 
     let stamps = rig.stamps().await;
     let again = rig.done(JobKind::Import).await;
-    assert_eq!((again.imported, again.updated, again.unchanged), (0, 0, 1_200 - conflicts as u64));
+    assert_eq!((again.imported, again.updated, again.unchanged), (0, 0, 1_200 - conflicts));
     assert_eq!(rig.stamps().await, stamps, "not a row was written");
 
     // What disappears behind the import's back is found.
-    let lost = "DELETE FROM contacts WHERE id = (SELECT logos_id FROM entity_mappings ORDER BY pulse_id LIMIT 1)";
+    let lost =
+        "DELETE FROM contacts WHERE id = (SELECT logos_id FROM entity_mappings ORDER BY pulse_id LIMIT 1)";
     sqlx::raw_sql(lost).execute(&mut rig.database).await.unwrap();
     assert!(reconciled(&mut rig.database, &rig.kit.pulse().unwrap()).await.is_err());
     rig.leave().await;
@@ -145,11 +150,16 @@ async fn changes_on_both_sides_meet_by_the_rules_and_notes_come_once() {
     let totals = rig.done(JobKind::Import).await;
     assert!(totals.updated > 500 && totals.imported == 0, "{totals:?}");
     assert_eq!(rig.donors().await, donors);
-    let touched = "FROM contacts c JOIN before b USING (id) WHERE c.pulse_last_synced_at > b.pulse_last_synced_at";
+    let touched =
+        "FROM contacts c JOIN before b USING (id) WHERE c.pulse_last_synced_at > b.pulse_last_synced_at";
     let wrong = format!(
         "SELECT count(*) {touched} AND (c.name = 'Edited Here' OR c.notes IS DISTINCT FROM b.notes OR NOT c.pulse_tags @> '{{ours}}')"
     );
-    assert_eq!(rig.number(&wrong).await, 0, "Pulse's name, the notes as edited and not appended again, all the tags");
+    assert_eq!(
+        rig.number(&wrong).await,
+        0,
+        "Pulse's name, the notes as edited and not appended again, all the tags"
+    );
     assert_eq!(rig.number(&format!("SELECT count(*) {touched}")).await, totals.updated.cast_signed());
     rig.leave().await;
 }

@@ -104,7 +104,8 @@ impl Rig {
     async fn outcome(&self) -> Outcome {
         let mut state = self.store.state();
         let over = |state: &Arc<State>| state.jobs.values().all(crate::run::Job::is_over);
-        let state = tokio::time::timeout(Duration::from_secs(120), state.wait_for(over)).await.expect("in time");
+        let state =
+            tokio::time::timeout(Duration::from_mins(2), state.wait_for(over)).await.expect("in time");
         state.unwrap().jobs.values().next_back().and_then(|job| job.outcome().cloned()).unwrap()
     }
 

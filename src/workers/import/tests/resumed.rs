@@ -31,7 +31,13 @@ async fn killed_again_and_again_it_ends_the_same() {
     let totals = rig.totals().await;
     assert_eq!((totals.fetched, sum(&totals)), (900, 900), "{totals:?}");
     assert_eq!(rig.contents().await, expected);
-    let started = rig.store.now().tail.iter().filter(|record| matches!(record.event, crate::run::Event::JobStarted { .. })).count();
+    let started = rig
+        .store
+        .now()
+        .tail
+        .iter()
+        .filter(|record| matches!(record.event, crate::run::Event::JobStarted { .. }))
+        .count();
     assert!(started > 3, "it was really cut: {started} attempts");
     rig.leave().await;
 }
@@ -104,6 +110,9 @@ async fn an_outage_costs_time_and_not_the_place() {
     let totals = rig.done(JobKind::Import).await;
     assert_eq!((totals.fetched, sum(&totals)), (500, 500), "{totals:?}");
     assert!(rig.kit.clock().now() - began >= chrono::TimeDelta::minutes(6), "there was an outage to sit out");
-    assert_eq!(rig.number("SELECT count(*) FROM entity_mappings").await.unsigned_abs(), totals.fetched - totals.conflicts);
+    assert_eq!(
+        rig.number("SELECT count(*) FROM entity_mappings").await.unsigned_abs(),
+        totals.fetched - totals.conflicts
+    );
     rig.leave().await;
 }
