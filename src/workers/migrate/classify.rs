@@ -2,76 +2,13 @@
 //! only; what depends on the catalogue (which table an index is on) is looked up by the engine. An unknown statement counts as
 //! one that may lock anything, never as harmless.
 
-use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::alter::{Addition, alter_table};
+pub use super::lock::LockMode;
 use super::split::{Token, first_words};
-
-/// PostgreSQL's table locks, weakest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LockMode {
-    /// Stops only ACCESS EXCLUSIVE.
-    AccessShare,
-    /// What writers take.
-    RowExclusive,
-    /// Stops other DDL and VACUUM.
-    ShareUpdateExclusive,
-    /// Stops writers.
-    Share,
-    /// Stops writers and other schema changes.
-    ShareRowExclusive,
-    /// Stops everybody, readers too.
-    AccessExclusive,
-}
-
-impl LockMode {
-    /// Its name as PostgreSQL writes it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::AccessShare => "ACCESS SHARE",
-            Self::RowExclusive => "ROW EXCLUSIVE",
-            Self::ShareUpdateExclusive => "SHARE UPDATE EXCLUSIVE",
-            Self::Share => "SHARE",
-            Self::ShareRowExclusive => "SHARE ROW EXCLUSIVE",
-            Self::AccessExclusive => "ACCESS EXCLUSIVE",
-        }
-    }
-
-    /// Whether asking for it makes clients wait while somebody else holds the table.
-    pub const fn stops_clients(self) -> bool {
-        matches!(self, Self::Share | Self::ShareRowExclusive | Self::AccessExclusive)
-    }
-
-    /// The modes, as pg_locks names them, that stand in its way.
-    pub const fn conflicts(self) -> &'static [&'static str] {
-        const AX: &str = "AccessExclusiveLock";
-        const EX: &str = "ExclusiveLock";
-        const SRX: &str = "ShareRowExclusiveLock";
-        const S: &str = "ShareLock";
-        const SUX: &str = "ShareUpdateExclusiveLock";
-        const RX: &str = "RowExclusiveLock";
-        const RS: &str = "RowShareLock";
-        const AS: &str = "AccessShareLock";
-        match self {
-            Self::AccessShare => &[AX],
-            Self::RowExclusive => &[AX, EX, SRX, S],
-            Self::ShareUpdateExclusive => &[AX, EX, SRX, S, SUX],
-            Self::Share => &[AX, EX, SRX, SUX, RX],
-            Self::ShareRowExclusive => &[AX, EX, SRX, S, SUX, RX],
-            Self::AccessExclusive => &[AX, EX, SRX, S, SUX, RX, RS, AS],
-        }
-    }
-}
-
-impl fmt::Display for LockMode {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
 
 /// A lock that a statement takes on something that may exist already.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -15,6 +15,7 @@ pub mod files;
 mod hold;
 mod inspect;
 mod layout;
+mod lock;
 mod look;
 mod now;
 mod plan;
