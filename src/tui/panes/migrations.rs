@@ -179,7 +179,7 @@ fn group_row<'a>(scene: &Scene<'_>, job: &Job, name: &'a str, part: &[Step]) -> 
     let took = from.zip(to).map(|(from, to)| span(to - from)).unwrap_or_default();
     let worst = match job.outcome() {
         Some(Outcome::Succeeded { facts: Facts::Migrated { worst_wait_ms: Some(wait), .. }, .. }) => {
-            format!("worst client wait {wait:.0} ms")
+            format!("waits ≤ {wait:.0} ms")
         }
         _ => String::new(),
     };

@@ -56,7 +56,10 @@ fn bound(rung: &Rung) -> String {
     TimeDelta::from_std(rung.bound).map(span).unwrap_or_default()
 }
 
-fn row<'a>(scene: &Scene<'_>, rung: &'a Rung, aimed: bool) -> Row<'a> {
+/// Below this width the plan's bound gives way: what a rung loses is never cut off for it.
+const ROOMY: u16 = 90;
+
+fn row<'a>(scene: &Scene<'_>, rung: &'a Rung, aimed: bool, width: u16) -> Row<'a> {
     let (words, role) = stands(scene, rung);
     let armed = scene.world.state.guard != Guard::Closed;
     let (key, key_role) = match (aimed, armed) {
@@ -64,18 +67,27 @@ fn row<'a>(scene: &Scene<'_>, rung: &'a Rung, aimed: bool) -> Row<'a> {
         (true, false) => ("  ▸ ", Role::Muted),
         _ => ("    ", Role::Muted),
     };
-    let (time, time_role) = match drilled(scene.world.state, rung.order) {
-        Some((took, _)) => (format!("rehearsed {}", span(took)), Role::Text),
-        None => ("never rehearsed".into(), Role::Unknown),
+    let drilled = drilled(scene.world.state, rung.order).map(|(took, _)| span(took));
+    let (time, time_role) = match (drilled, width >= ROOMY) {
+        (Some(took), true) => (format!("rehearsed {took}"), Role::Text),
+        (Some(took), false) => (format!("drill {took}"), Role::Text),
+        (None, true) => ("never rehearsed".into(), Role::Unknown),
+        (None, false) => ("no drill".into(), Role::Unknown),
     };
     let loses = if rung.kind.loses_data() && aimed { Role::Warn } else { Role::Text };
-    Row::new()
-        .put(key, scene.of(key_role))
-        .column(&format!("{} {}", rung.order, rung.title), 20, scene.of(Role::Text))
-        .column(&words, 9, scene.of(role))
-        .column(&time, 17, scene.of(time_role))
-        .column(&format!("< {}", bound(rung)), 8, scene.of(Role::Muted))
-        .put(format!("loses {}", rung.loses), scene.of(loses))
+    let row = Row::new().put(key, scene.of(key_role));
+    let name = format!("{} {}", rung.order, rung.title);
+    let row = if width >= ROOMY {
+        row.column(&name, 20, scene.of(Role::Text))
+            .column(&words, 9, scene.of(role))
+            .column(&time, 17, scene.of(time_role))
+            .column(&format!("< {}", bound(rung)), 8, scene.of(Role::Muted))
+    } else {
+        row.column(&name, 18, scene.of(Role::Text))
+            .column(&words, 8, scene.of(role))
+            .column(&time, 12, scene.of(time_role))
+    };
+    row.put(format!("loses {}", rung.loses), scene.of(loses))
 }
 
 /// A line for each rung.
@@ -83,14 +95,14 @@ pub fn brief(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     let Some(plan) = scene.world.plan() else { return };
     let aim = scene.app.rung(&scene.world).map(|rung| rung.order);
     for (rung, line) in plan.ladder.iter().zip(area.rows()) {
-        row(scene, rung, aim == Some(rung.order)).draw(buf, line);
+        row(scene, rung, aim == Some(rung.order), area.width).draw(buf, line);
     }
 }
 
 /// The rung that the key means, alone.
 pub fn one(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     match scene.app.rung(&scene.world) {
-        Some(rung) => row(scene, rung, true).draw(buf, area),
+        Some(rung) => row(scene, rung, true, area.width).draw(buf, area),
         None => Row::new().put("everything is taken back", scene.of(Role::Muted)).draw(buf, area),
     }
 }
@@ -105,7 +117,7 @@ pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     let mut page: Vec<(Row<'_>, bool)> = Vec::new();
     for rung in &plan.ladder {
         let aimed = aim == Some(rung.order);
-        page.push((row(scene, rung, aimed), aimed));
+        page.push((row(scene, rung, aimed, inner.width), aimed));
         let when = match drilled(scene.world.state, rung.order) {
             Some((_, at)) => format!("rehearsed {} ago", age(scene.world.now - at)),
             None => "no drill of it ended well: how long it takes is the plan's guess".into(),
