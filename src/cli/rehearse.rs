@@ -11,8 +11,9 @@ use super::headless::{Form, follow, rest, say, sum_up};
 use super::{Exit, Files, complain, runtime, seat};
 use crate::clock::Clock;
 use crate::cockpit::{Cockpit, CockpitError, new_id};
+use crate::rehearsal::autopilot::{self, Until};
 use crate::rehearsal::stage::{Options, Prop, Stage, StageError, Start};
-use crate::rehearsal::{autopilot, director, proof};
+use crate::rehearsal::{director, proof};
 use crate::run::{Actor, Mode};
 use crate::tui;
 
@@ -38,6 +39,9 @@ pub(super) struct Args {
     /// Let an operator follow the plan; without a terminal it always does.
     #[arg(long)]
     autopilot: bool,
+    /// Let the operator bring the run to this phase; from there it is yours.
+    #[arg(long, value_name = "PHASE", conflicts_with = "autopilot", value_parser = clap::value_parser!(u8).range(1..=99))]
+    take_over: Option<u8>,
     /// Begin anew even if an unfinished rehearsal of this scenario is there.
     #[arg(long)]
     fresh: bool,
@@ -55,7 +59,7 @@ fn speed(text: &str) -> Result<f64, String> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Pilot {
     Person,
-    Auto,
+    Auto(Until),
 }
 
 impl Args {
@@ -65,8 +69,8 @@ impl Args {
             dir: self.dir.clone(),
             scenario: self.scenario.clone(),
             speed: self.speed.unwrap_or(match pilot {
-                Pilot::Person => BY_HAND,
-                Pilot::Auto => ON_AUTOPILOT,
+                Pilot::Person | Pilot::Auto(Until::Phase(_)) => BY_HAND,
+                Pilot::Auto(Until::Over) => ON_AUTOPILOT,
             }),
             contacts: self.contacts,
             from: from.map(SecretString::from),
@@ -80,7 +84,11 @@ impl Args {
 pub(super) fn run(args: &Args, files: &Files, seat: &seat::Args, json: bool) -> color_eyre::Result<Exit> {
     seat::log_to(&args.dir);
     let screen = std::io::stdout().is_terminal() && std::io::stdin().is_terminal() && !json;
-    let pilot = if args.autopilot || !screen { Pilot::Auto } else { Pilot::Person };
+    let pilot = match args.take_over {
+        _ if args.autopilot || !screen => Pilot::Auto(Until::Over),
+        Some(phase) => Pilot::Auto(Until::Phase(phase)),
+        None => Pilot::Person,
+    };
     let options = args.options(files, pilot);
     if screen {
         on_screen(options, seat, pilot)
@@ -102,9 +110,9 @@ async fn begin(
     let cockpit = Cockpit::open(stage.store.clone(), &stage.loaded, Mode::Rehearsal, seat, id).await?;
     let world = Arc::clone(&stage.world);
     let mut tasks = vec![tokio::spawn(director::direct(stage.store.clone(), Arc::clone(&world)))];
-    if pilot == Pilot::Auto {
+    if let Pilot::Auto(until) = pilot {
         let store = stage.store.clone();
-        tasks.push(tokio::spawn(async move { autopilot::follow(&store).await }));
+        tasks.push(tokio::spawn(async move { autopilot::follow(&store, until).await }));
     }
     Ok(Opened { cockpit, world: Some(world), backstage: Backstage { stage: Some(stage), tasks } })
 }
@@ -158,7 +166,7 @@ async fn headless(options: Options, form: Form) -> color_eyre::Result<Exit> {
     let clock = Clock::paced(Clock::wall().now(), options.speed);
     let seat = Actor::person("lead", crate::plan::Role::Lead);
     let told = |prop: Prop, note: String| tracing::info!(prop = prop.words(), note, "the stage is being set");
-    let opened = match begin(&options, &clock, &seat, new_id(), Pilot::Auto, told).await {
+    let opened = match begin(&options, &clock, &seat, new_id(), Pilot::Auto(Until::Over), told).await {
         Ok(opened) => opened,
         Err(error) => return complain(&error, form == Form::Json),
     };

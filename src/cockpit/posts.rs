@@ -2,11 +2,29 @@
 
 use std::sync::Arc;
 
+use crate::workers::announce::AnnounceWorker;
+use crate::workers::deploy::DeployWorker;
+use crate::workers::import::{ImportWorker, SyncStanding};
 use crate::workers::migrate::MigrateWorker;
+use crate::workers::monitor::Monitor;
+use crate::workers::rollback::{EngineDowns, RollbackWorker};
+use crate::workers::rollout::RolloutWorker;
+use crate::workers::verify::VerifyWorker;
 use crate::workers::{Kit, Post};
 
-/// The posts that this cockpit can fill. One that lacks a credential says so when it is asked, so that nobody waits for a
-/// worker that does not exist.
+/// The posts of this cockpit. A worker that lacks a credential says so when it is asked, so that nobody waits for one that
+/// does not exist.
 pub(super) fn posts(kit: &Kit) -> Vec<Post> {
-    vec![Post::Jobs(Arc::new(MigrateWorker::new(kit)))]
+    let downs = Arc::new(EngineDowns(kit.clone()));
+    vec![
+        Post::Jobs(Arc::new(MigrateWorker::new(kit))),
+        Post::Jobs(Arc::new(ImportWorker::new(kit.clone()))),
+        Post::Standing(Arc::new(SyncStanding::new(kit.clone()))),
+        Post::Jobs(Arc::new(DeployWorker::new(kit.clone()))),
+        Post::Jobs(Arc::new(VerifyWorker::new(kit.clone()))),
+        Post::Standing(Arc::new(Monitor::new(kit.clone()))),
+        Post::Jobs(Arc::new(RollbackWorker::new(kit, downs))),
+        Post::Jobs(Arc::new(RolloutWorker::new(kit.clone()))),
+        Post::Jobs(Arc::new(AnnounceWorker::new(kit.clone()))),
+    ]
 }

@@ -39,12 +39,26 @@ struct Memory {
     gave_up: Option<String>,
 }
 
-/// Follows the plan until the run is over. Returns when it is, or when nothing more can be done.
-pub async fn follow(store: &Store) {
+/// How far the autopilot goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// To the end of the run.
+    Over,
+    /// To the door of the phase of this number; there it hands over.
+    Phase(u8),
+}
+
+/// Follows the plan. Returns when it has come so far, or when nothing more can be done.
+pub async fn follow(store: &Store, until: Until) {
     let mut memory = Memory::default();
     let mut state = store.state();
     loop {
         let now = Arc::clone(&state.borrow_and_update());
+        if let (Until::Phase(number), Next::Start(phase)) = (until, next(&now, store.clock().now()))
+            && now.plan().and_then(|plan| plan.phase(&phase)?.number()).is_some_and(|here| here >= number)
+        {
+            return;
+        }
         if now.run.is_some() {
             match act(store, &now, &mut memory).await {
                 Then::Again => continue,
@@ -177,10 +191,12 @@ fn answer(state: &State, item: &Item) -> Option<String> {
             Some(format!("rehearsed ({expect})"))
         }
         ItemKind::Choice { of } => {
-            let well = state.health.values().all(|health| matches!(health.verdict, Verdict::Ok));
-            // The plan lists the best answer first; the second is for a day on which something is not as it should be.
-            let word = if well { of.first() } else { of.get(1).or(of.first()) };
-            word.cloned()
+            // The plan lists the best answer first, and after it the one for a day on which not all is as it should be. Before
+            // the release is live, a gauge that says nothing is no news.
+            let live = state.last_job(|kind| *kind == JobKind::Deploy).is_some();
+            let doubtful = state.health.values().any(|health| !matches!(health.verdict, Verdict::Ok));
+            let second = !state.alerts.is_empty() || (of.len() > 2 && live && doubtful);
+            (if second { of.get(1).or(of.first()) } else { of.first() }).cloned()
         }
     }
 }

@@ -35,6 +35,15 @@ const SCHEMA: &str = "
     create table if not exists pace (one integer primary key check (one = 1), body text not null) strict;
 ";
 
+/// Each gauge once, by jumps through the index: `distinct` would read every sample of the day, twice a second.
+const METRICS: &str = "
+    with recursive found (metric) as (
+        select min(metric) from sample
+        union all
+        select (select min(metric) from sample where metric > found.metric) from found where found.metric is not null
+    )
+    select metric from found where metric is not null";
+
 /// The file beside the journal.
 #[derive(Debug)]
 pub struct Beside {
@@ -143,7 +152,7 @@ impl Beside {
             live.series.iter().filter_map(|(id, series)| Some((id.clone(), series.back()?.at))).collect()
         };
         let mut samples: Vec<Sample> = Vec::new();
-        let metrics: Vec<String> = sqlx::query_scalar("select distinct metric from sample")
+        let metrics: Vec<String> = sqlx::query_scalar(METRICS)
             .fetch_all(&mut *connection)
             .await
             .map_err(|error| self.failed(error))?;

@@ -1,18 +1,16 @@
 //! The journal: append-only, hash-chained, one writer at a time, in SQLite with a write-ahead log synced at each commit.
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 
-use chrono::{DateTime, SubsecRound, Utc};
-use futures_util::TryStreamExt;
-use sqlx::sqlite::{SqliteRow, SqliteSynchronous};
-use sqlx::{Connection, Row, SqliteConnection};
+use chrono::SubsecRound;
+use sqlx::sqlite::SqliteSynchronous;
+use sqlx::{Connection, SqliteConnection};
 
 use super::chain::{self, Hash};
+use super::rows::{BATCH, Rows};
 use super::{StoreError, SubmitError, connect};
 use crate::clock::Clock;
-use crate::plan::Role;
 use crate::run::event::VERSION;
 use crate::run::{Actor, Event, Record, Refusal, State};
 
@@ -35,8 +33,6 @@ const SCHEMA: &str = "
     create trigger journal_keeps before update on journal begin select raise(abort, 'the journal is append-only'); end;
     create trigger journal_stays before delete on journal begin select raise(abort, 'the journal is append-only'); end;
 ";
-
-const SELECT: &str = "select seq, at, v, by, role, body, hash from journal where seq > ?1 order by seq";
 
 /// The end of the journal as this process knows it.
 #[derive(Debug)]
@@ -142,13 +138,23 @@ impl Journal {
 
     /// Records from number `from` on, at most `limit`.
     pub async fn records(&mut self, from: u64, limit: u32) -> Result<Vec<Record>, StoreError> {
-        let path = &self.path;
-        let rows = sqlx::query(sqlx::AssertSqlSafe(format!("{SELECT} limit {limit}")))
-            .bind(from.saturating_sub(1).cast_signed())
-            .fetch_all(&mut self.connection)
-            .await
-            .map_err(|error| StoreError::from_sqlx(path, error))?;
-        rows.iter().map(|row| Stored::read(path, row)?.record(path)).collect()
+        let mut records = Vec::new();
+        let mut after = from.saturating_sub(1);
+        let mut left = limit;
+        while left > 0 {
+            let asked = left.min(BATCH);
+            let rows = Rows::after(&self.path, &mut self.connection, after, asked).await?;
+            let before = records.len();
+            for row in rows.iter() {
+                records.push(row?.record()?);
+            }
+            let Some(last) = records.last().filter(|_| records.len() - before == asked as usize) else {
+                break;
+            };
+            after = last.seq;
+            left -= asked;
+        }
+        Ok(records)
     }
 }
 
@@ -213,15 +219,20 @@ async fn prepare(path: &Path, connection: &mut SqliteConnection) -> Result<(), S
 
 async fn read_on(path: &Path, connection: &mut SqliteConnection, head: &mut Head) -> Result<(), StoreError> {
     still_there(path, connection, head).await?;
-    let mut rows = sqlx::query(SELECT).bind(head.state.seq.cast_signed()).fetch(connection);
-    while let Some(row) = rows.try_next().await.map_err(|error| StoreError::from_sqlx(path, error))? {
-        let stored = Stored::read(path, &row)?;
-        let hash = stored.follows(path, head.state.seq, &head.hash)?;
-        let record = Arc::new(stored.record(path)?);
-        head.hash = hash;
-        Arc::make_mut(&mut head.state).apply(record);
+    loop {
+        let before = head.state.seq;
+        let rows = Rows::after(path, connection, before, BATCH).await?;
+        for row in rows.iter() {
+            let row = row?;
+            let hash = row.follows(head.state.seq, &head.hash)?;
+            let record = Arc::new(row.record()?);
+            head.hash = hash;
+            Arc::make_mut(&mut head.state).apply(record);
+        }
+        if head.state.seq - before < u64::from(BATCH) {
+            return Ok(());
+        }
     }
-    Ok(())
 }
 
 /// The end that this process knows is still in the file: a chain that lost its end fits together as well, and only who
@@ -242,57 +253,4 @@ async fn still_there(path: &Path, connection: &mut SqliteConnection, head: &Head
         None => "it was there, and is missing now",
     };
     Err(StoreError::Altered { path: path.to_owned(), seq, why: why.into() })
-}
-
-/// A row of the journal.
-struct Stored<'r> {
-    seq: u64,
-    at: i64,
-    by: &'r str,
-    role: &'r str,
-    body: &'r str,
-    hash: &'r [u8],
-}
-
-impl<'r> Stored<'r> {
-    fn read(path: &Path, row: &'r SqliteRow) -> Result<Self, StoreError> {
-        let failed = |error| StoreError::from_sqlx(path, error);
-        let version: u32 = row.try_get(2).map_err(failed)?;
-        if version > VERSION {
-            return Err(StoreError::Newer { path: path.to_owned(), found: version, known: VERSION });
-        }
-        Ok(Self {
-            seq: row.try_get::<i64, _>(0).map_err(failed)?.cast_unsigned(),
-            at: row.try_get(1).map_err(failed)?,
-            by: row.try_get(3).map_err(failed)?,
-            role: row.try_get(4).map_err(failed)?,
-            body: row.try_get(5).map_err(failed)?,
-            hash: row.try_get(6).map_err(failed)?,
-        })
-    }
-
-    fn altered(&self, path: &Path, why: impl Into<String>) -> StoreError {
-        StoreError::Altered { path: path.to_owned(), seq: self.seq, why: why.into() }
-    }
-
-    /// The hash of this event, if it is the next one and as it was written.
-    fn follows(&self, path: &Path, last: u64, before: &Hash) -> Result<Hash, StoreError> {
-        if self.seq != last + 1 {
-            return Err(self.altered(path, format!("event {} is missing", last + 1)));
-        }
-        let hash = chain::link(before, self.seq, self.at, self.by, self.role, self.body);
-        if hash == self.hash { Ok(hash) } else { Err(self.altered(path, "its hash does not fit")) }
-    }
-
-    fn record(&self, path: &Path) -> Result<Record, StoreError> {
-        let at = DateTime::<Utc>::from_timestamp_micros(self.at)
-            .ok_or_else(|| self.altered(path, format!("{} is no time", self.at)))?;
-        let role = if self.role == Role::Machine.word() {
-            Role::Machine
-        } else {
-            Role::from_str(self.role).map_err(|error| self.altered(path, error.to_string()))?
-        };
-        let event = serde_json::from_str(self.body).map_err(|error| self.altered(path, error.to_string()))?;
-        Ok(Record { seq: self.seq, at, by: Actor { name: self.by.into(), role }, event })
-    }
 }

@@ -8,6 +8,7 @@ pub mod beside;
 pub mod chain;
 mod error;
 pub mod journal;
+mod rows;
 mod watcher;
 
 use std::path::{Path, PathBuf};

@@ -173,7 +173,7 @@ impl Kit {
         client(&self.0.compose, || {
             let config = self.0.config.services.compose.as_ref().ok_or_else(|| unnamed("compose"))?;
             let config = compose::Config {
-                program: "docker".into(),
+                program: config.program.clone(),
                 directory: self.0.root.clone(),
                 file: Some(config.file.clone()),
                 project: None,

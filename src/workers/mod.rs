@@ -14,6 +14,8 @@ pub mod kit;
 pub mod migrate;
 pub mod monitor;
 mod outside;
+#[cfg(test)]
+mod rig;
 pub mod rollback;
 pub mod rollout;
 mod stop;

@@ -79,7 +79,7 @@ impl Worker for RolloutWorker {
 }
 
 /// What a share means: the plan's stage of that share says whether it is for the team alone.
-fn meaning(desk: &Desk, percent: u8) -> Share {
+pub(super) fn meaning(desk: &Desk, percent: u8) -> Share {
     let plan = desk.plan();
     let stage = plan.as_ref().and_then(|plan| plan.rollout.iter().find(|stage| stage.share == percent));
     let internal = stage.is_some_and(|stage| stage.who.to_lowercase().contains("internal"));
@@ -90,7 +90,7 @@ fn meaning(desk: &Desk, percent: u8) -> Share {
     }
 }
 
-fn said(flag: &Flag) -> String {
+pub(super) fn said(flag: &Flag) -> String {
     let group = |(place, group): (usize, &crate::services::posthog::FlagGroup)| {
         let name = group.description.clone().unwrap_or_else(|| format!("group {place}"));
         format!("{name} {} %", group.share.unwrap_or(100.0))
@@ -101,7 +101,7 @@ fn said(flag: &Flag) -> String {
 }
 
 /// The share of each of the flag's groups: those with conditions are the team's, those without are everybody's.
-fn wanted(flag: &Flag, share: Share) -> Result<HashMap<usize, f64>, Failure> {
+pub(super) fn wanted(flag: &Flag, share: Share) -> Result<HashMap<usize, f64>, Failure> {
     let lacking = |what: &str, next: &str| Failure {
         what: format!("the flag {} has no condition {what}", flag.key),
         state: "the share was not changed".into(),
@@ -123,7 +123,7 @@ fn wanted(flag: &Flag, share: Share) -> Result<HashMap<usize, f64>, Failure> {
 }
 
 /// Whether the flag's shares are these already.
-fn has(flag: &Flag, shares: &HashMap<usize, f64>) -> bool {
+pub(super) fn has(flag: &Flag, shares: &HashMap<usize, f64>) -> bool {
     flag.groups.iter().enumerate().all(|(place, group)| {
         let wanted = shares.get(&place).copied().unwrap_or_default();
         (group.share.unwrap_or(100.0) - wanted).abs() < 1e-9

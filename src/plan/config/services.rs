@@ -55,6 +55,7 @@ defaults! {
     posthog_project_key: String = word("VITE_POSTHOG_API_KEY");
     vercel_api: Url = url("https://api.vercel.com/");
     vercel_token: String = word("VERCEL_TOKEN");
+    docker: PathBuf = "docker".into();
     compose_file: PathBuf = "docker-compose.yml".into();
     slack_api: Url = url("https://slack.com/api/");
     statuspage_api: Url = url("https://api.statuspage.io/v1/");
@@ -140,6 +141,9 @@ pub struct Vercel {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Compose {
+    /// The program: `docker`, or one that takes its commands.
+    #[serde(default = "docker")]
+    pub program: PathBuf,
     /// The Compose file, from the directory of gonogo.toml.
     #[serde(default = "compose_file")]
     pub file: PathBuf,

@@ -107,9 +107,8 @@ fn somebody(conditions: &[Value]) -> Option<Map<String, Value>> {
             let value = condition.get("value")?;
             let value = value.as_array().map_or(Some(value), |list| list.first())?.as_str()?;
             let value = match text("operator").unwrap_or("exact") {
-                "exact" => value.to_owned(),
                 "icontains" if value.starts_with('@') => format!("gonogo-probe{value}"),
-                "icontains" => value.to_owned(),
+                "exact" | "icontains" => value.to_owned(),
                 _ => return None,
             };
             Some((text("key")?.to_owned(), Value::from(value)))

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
 
 use super::{Vercel, lenient};
@@ -44,10 +44,9 @@ impl From<String> for ReadyState {
 
 /// A deployment.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", remote = "Self")]
 pub struct Deployment {
     /// Its id.
-    #[serde(alias = "uid")]
     pub id: String,
     /// The project's name.
     #[serde(default, deserialize_with = "lenient::or_default")]
@@ -82,6 +81,17 @@ pub struct Deployment {
     /// What was noted with it, such as the commit.
     #[serde(default, deserialize_with = "lenient::or_default")]
     pub meta: Map<String, Value>,
+}
+
+/// Lists say `uid`, single ones `id`, and some answers both.
+impl<'de> Deserialize<'de> for Deployment {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut raw = <Map<String, Value> as Deserialize>::deserialize(deserializer)?;
+        if let Some(uid) = raw.remove("uid") {
+            raw.entry("id").or_insert(uid);
+        }
+        Self::deserialize(Value::Object(raw)).map_err(serde::de::Error::custom)
+    }
 }
 
 fn unknown() -> ReadyState {

@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 use super::stop::{self, Stop, failed, go_on};
 use super::{Desk, End, Kit, Worker};
 use crate::plan::config::{Channel, Message};
-use crate::run::job::{Facts, StepStatus};
+use crate::run::job::{Facts, JobStatus, StepStatus};
 use crate::run::{Failure, JobKind, StepOutcome, WorkerId};
 use crate::services::error::Effect;
 use crate::services::pagerduty::{Alert, Severity};
@@ -103,8 +103,15 @@ impl AnnounceWorker {
             _ => &config.channels.deployment,
         };
         // An attempt that was killed while sending may have sent: rather twice than never, and said.
-        let sending = |status: &StepStatus| matches!(status, StepStatus::Running { .. });
-        let begun = desk.job().steps.get(SEND as usize).is_some_and(|step| sending(&step.status));
+        let begun = match &desk.job().status {
+            JobStatus::Requested => false,
+            // The steps of an attempt before the last are forgotten.
+            JobStatus::Running(last) if last.number == 1 => {
+                let send = desk.job().steps.get(SEND as usize);
+                send.is_some_and(|step| step.status != StepStatus::Waiting)
+            }
+            _ => true,
+        };
         let repeated = format!("(repeated) {text}");
         let first = self.post(channel, if begun { &repeated } else { text }).await?;
         let sent = match first {

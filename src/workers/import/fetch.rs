@@ -58,7 +58,7 @@ impl<'a> Reader<'a> {
     pub(super) async fn total(&mut self) -> Result<Option<u64>, Trouble> {
         match self.page(&PageQuery { limit: 1, ..PageQuery::default() }).await? {
             Read::Page(page) => Ok(page.total),
-            Read::Unreadable(why) => Err(broken(why, 0)),
+            Read::Unreadable(why) => Err(broken(&why, 0)),
         }
     }
 
@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
                 Read::Unreadable(why) => {
                     unreadable += 1;
                     if unreadable >= UNREADABLE {
-                        return Err(broken(why, offset));
+                        return Err(broken(&why, offset));
                     }
                     let raw = json!({"offset": offset, "unreadable": why});
                     offset += 1;
@@ -199,7 +199,7 @@ fn gone(error: &ServiceError, query: &PageQuery, away: TimeDelta) -> Trouble {
     })
 }
 
-fn broken(why: String, offset: u64) -> Trouble {
+fn broken(why: &str, offset: u64) -> Trouble {
     Trouble::Failed(Failure {
         what: format!("Pulse sends pages that cannot be read, even one profile at a time: {why}"),
         state: kept(offset),

@@ -173,7 +173,7 @@ async fn refuse(
         Some(constraint) => format!("the database refused it: {constraint}"),
         None => "the database refused it".to_owned(),
     };
-    let state = error.as_database_error().and_then(|database| database.code());
+    let state = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     let reject = profile::refused(Some(id.to_owned()), &reason, &words(error), &raw);
     set_aside(&mut transaction, &next, &reject, state.as_deref(), now).await?;
     next.staged = next.staged.saturating_sub(1);

@@ -88,16 +88,11 @@ impl Worker for ImportWorker {
 
 fn summary(done: &Done) -> String {
     let ImportTotals { fetched, imported, updated, unchanged, quarantined, conflicts, .. } = &done.totals;
-    let mut words = format!("{fetched} profiles: {imported} new, {updated} updated, {unchanged} unchanged");
-    for (count, what) in [(quarantined, "set aside"), (conflicts, "for a person to decide")] {
-        if *count > 0 {
-            words.push_str(&format!(", {count} {what}"));
-        }
-    }
-    if let Some(remark) = &done.remark {
-        words.push_str(&format!("; {remark}"));
-    }
-    words
+    let words = format!("{fetched} profiles: {imported} new, {updated} updated, {unchanged} unchanged");
+    let aside = (*quarantined > 0).then(|| format!(", {quarantined} set aside"));
+    let doubtful = (*conflicts > 0).then(|| format!(", {conflicts} for a person to decide"));
+    let remark = done.remark.as_ref().map(|remark| format!("; {remark}"));
+    [Some(words), aside, doubtful, remark].into_iter().flatten().collect()
 }
 
 /// Contacts taken over and not, by the newest pass that had any: the reading behind the sync's success rate. None as

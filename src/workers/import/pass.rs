@@ -188,6 +188,8 @@ impl<'a> Pass<'a> {
             self.teller.begin(3, "reading what changed meanwhile", checkpoint.staged, checkpoint.total);
             // A sweep has a total of its own: that of the changes.
             let total = checkpoint.total;
+            // Cut in a second reading, the place is one of the whole list and none of the sweep's.
+            (checkpoint.round, checkpoint.offset) = (checkpoint.round + 1, 0);
             checkpoint.since = Some(checkpoint.started - OVERLAP);
             self.read(database, checkpoint, reader).await?;
             checkpoint.since = None;

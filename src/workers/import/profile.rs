@@ -73,21 +73,21 @@ pub(super) fn read(item: Result<Profile, BadProfile>) -> Result<Row, Reject> {
         Ok(profile) => profile,
         Err(bad) => {
             let id = bad.id.filter(|id| plain_id(id));
-            return Err(reject(id, unfit("it cannot be read", bad.reason), &bad.raw.to_string()));
+            return Err(reject(id, &unfit("it cannot be read", bad.reason), &bad.raw.to_string()));
         }
     };
     row(&profile).map_err(|unfit| {
         let raw = serde_json::to_string(&profile).unwrap_or_default();
-        reject(Some(profile.id.clone()).filter(|id| plain_id(id)), unfit, &raw)
+        reject(Some(profile.id.clone()).filter(|id| plain_id(id)), &unfit, &raw)
     })
 }
 
 /// A record that was refused for that reason.
 pub(super) fn refused(pulse_id: Option<String>, reason: &str, detail: &str, raw: &str) -> Reject {
-    reject(pulse_id, unfit(reason, detail), raw)
+    reject(pulse_id, &unfit(reason, detail), raw)
 }
 
-fn reject(pulse_id: Option<String>, unfit: Unfit, raw: &str) -> Reject {
+fn reject(pulse_id: Option<String>, unfit: &Unfit, raw: &str) -> Reject {
     let key = pulse_id.clone().unwrap_or_else(|| format!("sha256:{}", hex(raw.as_bytes())));
     let clean = |text: &str, most: usize| {
         let mut end = text.len().min(most);

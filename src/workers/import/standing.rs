@@ -97,7 +97,7 @@ impl Standing for SyncStanding {
         Box::pin(async move {
             self.keep(store).await;
             // The store is gone, and with it this cockpit.
-            std::future::pending().await
+            std::future::pending::<()>().await;
         })
     }
 }

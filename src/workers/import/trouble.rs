@@ -39,9 +39,6 @@ impl From<sqlx::Error> for Trouble {
 /// Whether trying again may help: the connection, the server's restart, or other transactions were in the way.
 fn passes(error: &sqlx::Error) -> bool {
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => {
-            true
-        }
         sqlx::Error::Database(database) => database.code().is_some_and(|code| {
             code.starts_with("08")
                 || matches!(
@@ -50,7 +47,12 @@ fn passes(error: &sqlx::Error) -> bool {
                 )
         }),
         // A server that ends in the middle of an answer leaves half a message.
-        sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::PoolTimedOut
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::WorkerCrashed => true,
         _ => false,
     }
 }
@@ -59,7 +61,7 @@ fn passes(error: &sqlx::Error) -> bool {
 pub(super) fn is_about_rows(error: &sqlx::Error) -> bool {
     error
         .as_database_error()
-        .and_then(|database| database.code())
+        .and_then(sqlx::error::DatabaseError::code)
         .is_some_and(|code| ["22", "23", "54"].iter().any(|class| code.starts_with(class)) || code == "P0001")
 }
 

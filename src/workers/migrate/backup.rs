@@ -97,7 +97,7 @@ pub async fn backup(
             Ok(note) => {
                 watcher
                     .step_ended(super::engine::place(phase), StepOutcome::Done { note: Some(note) })
-                    .await?
+                    .await?;
             }
             Err(failure) => {
                 drop(run(session, "ROLLBACK").await);

@@ -54,7 +54,7 @@ async fn song(db: &Database, tables: &[std::sync::Arc<str>], now: &Now) -> Resul
                 result = run(&mut session, song) => result,
                 never = grow(began, now) => match never {},
             };
-            now.felt(began.elapsed().as_secs_f64() * 1000.0);
+            now.sung(began.elapsed().as_secs_f64() * 1000.0);
             if let Err(error) = result {
                 drop(run(&mut session, "ROLLBACK").await);
                 if super::errors::is_cut(&error) || super::errors::sqlstate(&error) != Some("57014") {

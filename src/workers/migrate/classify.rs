@@ -284,11 +284,6 @@ pub(crate) fn classify(tokens: &[Token], text: &str) -> Shape {
             shape.needs.extend(table.clone().map(|relation| Need { relation, mode: LockMode::RowExclusive }));
             shape.kind = Kind::Write { table };
         }
-        "truncate" => {
-            at.eat(&["table"]);
-            at.eat(&["only"]);
-            need_all(&mut shape, at.names(), LockMode::AccessExclusive);
-        }
         "comment" if at.eat(&["on", "column"]) => {
             let column = at.name().unwrap_or_default();
             if let Some((relation, _)) = column.rsplit_once('.') {
@@ -317,7 +312,7 @@ pub(crate) fn classify(tokens: &[Token], text: &str) -> Shape {
             let mode = if concurrently { LockMode::RowExclusive } else { LockMode::AccessExclusive };
             need_all(&mut shape, at.name().into_iter().collect(), mode);
         }
-        "lock" => {
+        "lock" | "truncate" => {
             at.eat(&["table"]);
             at.eat(&["only"]);
             need_all(&mut shape, at.names(), LockMode::AccessExclusive);

@@ -159,8 +159,8 @@ impl Journey<'_> {
         if let Some(outcomes) = self.done_before(first, tasks).await? {
             return Ok(Ok(outcomes));
         }
-        if self.gate().await == Edge::GiveUp {
-            return Ok(Err(Halt::GivenUp { at: 0, because: "given up before it began".into() }));
+        if let Err(because) = self.gate().await {
+            return Ok(Err(Halt::GivenUp { at: 0, because }));
         }
         let Some(head) = tasks.first() else { return Ok(Ok(Vec::new())) };
         self.crew.now.step(place(first), "beginning");
@@ -253,24 +253,26 @@ impl Journey<'_> {
         Ok(StepOutcome::Done { note: Some(note) })
     }
 
-    /// Waits while a person holds the plan, and while clients wait longer than they may.
-    async fn gate(&self) -> Edge {
+    /// Waits while a person holds the plan, and while clients wait longer than they may; or says why it goes no further.
+    async fn gate(&self) -> Result<(), String> {
         let budget = self.crew.options.client_budget.as_secs_f64() * 1000.0;
+        let until = deadline(self.crew.options.wait_budget);
         loop {
             if self.crew.watcher.edge().await == Edge::GiveUp {
-                return Edge::GiveUp;
+                return Err("given up before it began".into());
             }
-            match self.crew.now.worst_since_edge() {
-                Some(worst) if worst > budget => {
-                    self.crew.now.doing(&format!(
-                        "paused by itself: a client waited {worst:.0} ms, more than {budget:.0} ms"
-                    ));
-                    self.crew.watcher.moment(self.crew.now.moment());
-                    // Long enough for the canary to sing again.
-                    tokio::time::sleep(Duration::from_millis(500)).await;
-                }
-                _ => return Edge::GoOn,
+            let Some(worst) = self.crew.now.worst_since_edge().filter(|worst| *worst > budget) else {
+                return Ok(());
+            };
+            let said =
+                format!("a client waited {worst:.0} ms more than at best, over the budget of {budget:.0} ms");
+            if Instant::now() >= until {
+                return Err(format!("{said}, and it has not become better since the plan paused itself"));
             }
+            self.crew.now.doing(&format!("paused by itself: {said}"));
+            self.crew.watcher.moment(self.crew.now.moment());
+            // Long enough for the canary to sing again.
+            tokio::time::sleep(Duration::from_millis(500)).await;
         }
     }
 

@@ -41,7 +41,7 @@ pub(crate) fn say(error: &sqlx::Error) -> String {
             for (what, more) in [("detail", said.detail()), ("hint", said.hint()), ("where", said.r#where())]
             {
                 if let Some(more) = more {
-                    text.push_str(&format!("; {what}: {}", more.lines().next().unwrap_or_default()));
+                    text.extend(["; ", what, ": ", more.lines().next().unwrap_or_default()]);
                 }
             }
             text

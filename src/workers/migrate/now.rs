@@ -5,11 +5,18 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::watch::Moment;
 use crate::run::live::Blocker;
 
+/// What the canary felt: its best ever is the way to the server and back, and nobody's fault.
+#[derive(Debug, Default)]
+struct Felt {
+    best: Option<f64>,
+    worst: Option<f64>,
+}
+
 /// Shared by the three sessions of a run.
 #[derive(Debug, Default)]
 pub(crate) struct Now {
     moment: Mutex<Moment>,
-    since_edge: Mutex<Option<f64>>,
+    since_edge: Mutex<Felt>,
 }
 
 impl Now {
@@ -72,11 +79,20 @@ impl Now {
             moment.live.worst_ms = Some(moment.live.worst_ms.unwrap_or(0.0).max(ms));
         }
         let mut since = self.since_edge.lock().unwrap_or_else(PoisonError::into_inner);
-        *since = Some(since.unwrap_or(0.0).max(ms));
+        since.worst = Some(since.worst.unwrap_or(0.0).max(ms));
     }
 
-    /// The canary's worst since the last edge; begins anew.
+    /// A song came to its end after so long.
+    pub(crate) fn sung(&self, ms: f64) {
+        self.felt(ms);
+        let mut since = self.since_edge.lock().unwrap_or_else(PoisonError::into_inner);
+        since.best = Some(since.best.unwrap_or(ms).min(ms));
+    }
+
+    /// The canary's worst since the last edge, above its best; begins anew.
     pub(crate) fn worst_since_edge(&self) -> Option<f64> {
-        self.since_edge.lock().unwrap_or_else(PoisonError::into_inner).take()
+        let mut since = self.since_edge.lock().unwrap_or_else(PoisonError::into_inner);
+        let best = since.best.unwrap_or(0.0);
+        since.worst.take().map(|worst| worst - best)
     }
 }

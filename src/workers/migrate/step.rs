@@ -75,7 +75,9 @@ impl Crew<'_> {
             let stop = match attempt {
                 Ok(mut outcomes) => {
                     if tries > 1 {
-                        outcomes.iter_mut().for_each(|outcome| remark(outcome, &format!("{tries} tries")));
+                        for outcome in &mut outcomes {
+                            remark(outcome, &format!("{tries} tries"));
+                        }
                     }
                     return Ok(outcomes);
                 }

@@ -9,7 +9,7 @@ use futures_util::future::BoxFuture;
 
 use super::{Taken, Way, plan_of};
 use crate::plan::RungKind;
-use crate::run::job::StepStatus;
+use crate::run::job::JobStatus;
 use crate::run::{Failure, StepPlan};
 use crate::services::posthog::{self, Switch};
 use crate::workers::stop::{Stop, failed};
@@ -109,7 +109,7 @@ impl Way for Flag {
     }
 }
 
-/// Whether an earlier attempt at this job may have switched the flag.
+/// Whether an earlier attempt at this job may have switched the flag. Its steps do not tell: the attempt after it plans anew.
 fn began(desk: &Desk) -> bool {
-    desk.job().steps.get(SWITCH as usize).is_some_and(|step| step.status != StepStatus::Waiting)
+    desk.job().status != JobStatus::Requested
 }

@@ -5,6 +5,7 @@
 
 mod database;
 mod deployment;
+mod downs;
 mod flag;
 mod watch;
 
@@ -15,6 +16,7 @@ use chrono::{DateTime, Utc};
 use futures_util::future::BoxFuture;
 
 pub use database::Downs;
+pub use downs::EngineDowns;
 
 use super::stop::{self, Stop};
 use super::{Desk, End, Kit, Worker};

@@ -75,22 +75,16 @@ async fn run(text: &str, kit: &Kit, patience: Duration) -> Proven {
     let ended = tokio::time::timeout(patience, attend(&mut child, &mut tail)).await;
     let (redactor, took) = (redactor(kit), began.elapsed());
     let said = tail.words(&redactor);
-    let status = match ended {
-        Ok(status) => {
-            status.map_err(|error| failure(format!("the command was lost: {error}"), "ask again"))?
-        }
-        Err(_) => {
-            group.end();
-            let what = format!(
-                "the command was not done after {} s and was ended; it last said: {said}",
-                patience.as_secs()
-            );
-            return Err(Failure {
-                state: "what it did until then stays done".into(),
-                ..failure(what, "run it by hand")
-            });
-        }
+    let Ok(status) = ended else {
+        group.end();
+        let what = format!(
+            "the command was not done after {} s and was ended; it last said: {said}",
+            patience.as_secs()
+        );
+        let done = "what it did until then stays done".into();
+        return Err(Failure { state: done, ..failure(what, "run it by hand") });
     };
+    let status = status.map_err(|error| failure(format!("the command was lost: {error}"), "ask again"))?;
     // It ended by itself, and what it left running on purpose is its own.
     group.0 = None;
     if status.success() {

@@ -194,7 +194,7 @@ mod tests {
             ("VITE_DATABASE", "postgres://u:p@h/d", true),
             ("VITE_POSTHOG_API_KEY", "phc_abcdef", false),
             ("VITE_SUPABASE_ANON_KEY", "eyJhbGciOi", false),
-            ("PULSE_SECRET", "s", false),
+            ("PULSE_SECRET", "hush-hush", false),
         ];
         for (name, value, warned) in table {
             let found = look(&values(&[(name, value)]), &BTreeSet::new(), None);

@@ -1,109 +1,31 @@
 //! Proof that the flag's share is what the plan says: as the editor has it, and as clients are told.
 //!
-//! It guarantees that a share is only proven when both agree, and that a flag which cannot be evaluated is unknown, not off.
+//! It guarantees that a share is only proven when both agree. What a share means for the flag's conditions is the rollout's to
+//! say, and who is asked as a client is `clients`' to know, so that setting and proving cannot differ.
 
-use std::time::Duration;
+use super::{Case, Proof, Proven, failure};
+use crate::services::posthog::Switch;
+use crate::workers::clients::{self, Share};
+use crate::workers::rollout;
 
-use futures_util::{StreamExt, TryStreamExt};
-use serde_json::Map;
-
-use super::{Case, Proof, Proven, failure, source};
-use crate::run::Failure;
-use crate::run::judge::at_least;
-use crate::services::posthog::{Evaluation, Flag, PostHog, Probe, Switch};
-use crate::services::retry::Poll;
-use crate::workers::kit;
-
-/// Users that nobody is, who are told what the flag says.
-const PROBES: u64 = 60;
-const AT_ONCE: usize = 6;
-/// How long a change may take to reach clients, on the run's clock.
-const PATIENCE: Duration = Duration::from_mins(1);
-/// How rare an accident must be before it is not called one.
-const RARE: f64 = 0.001;
-
-pub(super) async fn prove(case: &Case<'_>, share: u8) -> Proven {
-    let (posthog, key) = (case.kit.posthog()?, case.kit.flag()?);
-    let mut poll = Poll::new(case.clock(), Duration::from_secs(2), Duration::from_secs(10), PATIENCE);
-    loop {
-        let found = posthog.find_flag(key).await.map_err(|error| kit::failure(&error))?;
-        let from = source(&found.receipt);
-        let set = set_share(&found.value)?;
-        let mut why = (set - f64::from(share)).abs() >= 1e-9;
-        let mut words = format!("the flag {key} is set to {set} % of users, not {share} %");
-        if !why {
-            let on = told(&posthog, key).await?;
-            why = !plausible(on, share);
-            words = format!(
-                "the flag {key} is set to {share} %, but of {PROBES} clients {on} are told that it is on"
-            );
-            if !why {
-                let evidence = format!(
-                    "{key} is set to {share} % of users; of {PROBES} clients {on} are told on ({from})"
-                );
-                return Ok(Proof::of(evidence, format!("{share} %")));
-            }
-        }
-        if !poll.again().await {
-            return Err(failure(
-                format!("{words} ({from})"),
-                "look at the flag in PostHog; a rollout sets its share",
-            ));
-        }
-    }
-}
-
-/// The share of users whom no condition lets in or keeps out.
-fn set_share(flag: &Flag) -> Result<f64, Failure> {
-    if flag.switch == Switch::Off {
-        return Ok(0.0);
-    }
-    let everybody = flag.groups.iter().filter(|group| group.conditions == 0);
-    everybody.map(|group| group.share.unwrap_or(100.0)).reduce(f64::max).ok_or_else(|| {
-        failure(
-            format!("the flag {} has no condition set for everybody, so it has no share", flag.key),
-            "add a condition set without properties to the flag in PostHog",
-        )
-    })
-}
-
-/// How many of the probes are told that the flag is on.
-async fn told(posthog: &PostHog, key: &str) -> Result<u64, Failure> {
-    let ask = |number: u64| async move {
-        let probe = Probe { distinct_id: format!("gonogo-probe-{number}"), person_properties: Map::new() };
-        match posthog.evaluate(key, &probe).await.map_err(|error| kit::failure(&error))?.value {
-            Evaluation::On { .. } => Ok(1),
-            Evaluation::Off { .. } => Ok(0),
-            Evaluation::Unknown(why) => {
-                Err(failure(format!("what clients are told is not known: {why}"), "ask again"))
-            }
-        }
+pub(super) async fn prove(case: &Case<'_>, percent: u8) -> Proven {
+    let posthog = case.kit.posthog()?;
+    let flag = clients::find(case.kit, &posthog).await?;
+    let share = rollout::meaning(case.desk, percent);
+    let shares = rollout::wanted(&flag, share)?;
+    let off = flag.switch == Switch::Off;
+    let set = rollout::said(&flag);
+    // Off is nobody's, whatever the conditions say.
+    let agrees = if share == Share::Nobody {
+        off || rollout::has(&flag, &shares)
+    } else {
+        !off && rollout::has(&flag, &shares)
     };
-    let answers = futures_util::stream::iter(0..PROBES).map(ask).buffer_unordered(AT_ONCE);
-    answers.try_fold(0, async |sum, on| Ok(sum + on)).await
-}
-
-/// Whether so many of the probes may be told "on" at this share.
-fn plausible(on: u64, share: u8) -> bool {
-    match share {
-        0 => on == 0,
-        100.. => on == PROBES,
-        _ => {
-            let p = f64::from(share) / 100.0;
-            at_least(on, PROBES, p) > RARE && at_least(PROBES - on, PROBES, 1.0 - p) > RARE
-        }
+    if !agrees {
+        let what = format!("the flag {} is {set}, which is not {percent} %", flag.key);
+        return Err(failure(what, "move the share by the rollout, or look who else moved it"));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_share_is_told_apart_from_the_next_stage() {
-        assert!(plausible(0, 0) && !plausible(1, 0));
-        assert!(plausible(PROBES, 100) && !plausible(PROBES - 1, 100));
-        assert!(plausible(6, 10) && plausible(2, 10) && !plausible(30, 10) && !plausible(PROBES, 10));
-        assert!(plausible(30, 50) && plausible(22, 50) && !plausible(6, 50) && !plausible(PROBES, 50));
-    }
+    let told = clients::share(case.desk, 0, &posthog, &flag, share).await?;
+    let at = case.clock().now().format("%H:%M:%SZ");
+    Ok(Proof::of(format!("{} is {set}; {told} (asked at {at})", flag.key), format!("{percent} %")))
 }

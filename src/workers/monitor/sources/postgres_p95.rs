@@ -121,7 +121,10 @@ async fn there_are_contacts(connection: &mut PgConnection) -> Result<bool, sqlx:
 
 async fn time(connection: &mut PgConnection, query: &'static str) -> Result<f64, String> {
     let began = Instant::now();
-    let slow = |error: sqlx::Error| match error.as_database_error().and_then(|error| error.code()).as_deref()
+    let slow = |error: sqlx::Error| match error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code)
+        .as_deref()
     {
         Some("57014") => format!("the canary was not answered within {} s", PATIENCE.as_secs()),
         _ => format!("the canary failed: {error}"),

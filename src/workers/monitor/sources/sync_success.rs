@@ -1,4 +1,4 @@
-//! The share of profiles that the import and the last pass of the sync took over, in percent.
+//! The share of profiles that the import, or the last pass of the sync that had any, took over, in percent.
 //!
 //! It guarantees that nothing imported, a failed import and a sync that stopped passing are no success. It reads the run's own
 //! record, and asks nobody.
@@ -10,12 +10,11 @@ use futures_util::future::BoxFuture;
 
 use super::{Source, share};
 use crate::plan::Metric;
-use crate::run::job::{Facts, ImportTotals};
 use crate::run::live::Reading;
 use crate::run::state::Sync;
 use crate::run::{JobKind, Outcome, State};
 use crate::store::Store;
-use crate::workers::Kit;
+use crate::workers::{Kit, import};
 
 pub(super) struct SyncSuccess {
     every: TimeDelta,
@@ -29,55 +28,44 @@ impl SyncSuccess {
 
 /// The success that the record tells of.
 fn success(state: &State, metric: &Metric, sync_every: TimeDelta, now: DateTime<Utc>) -> Reading {
-    let ended = |kind: &JobKind| matches!(kind, JobKind::Import);
-    let import =
-        state.jobs.values().rev().filter(|job| ended(&job.kind)).find_map(|job| Some((job, job.outcome()?)));
-    let (mut good, mut bad) = match import {
-        None => (0, 0),
-        Some((_, Outcome::Succeeded { facts: Facts::Imported(totals), .. })) => counts(totals),
-        Some((_, Outcome::Succeeded { .. })) => (0, 0),
+    let mut imports =
+        state.jobs.values().rev().filter(|job| matches!(job.kind, JobKind::Import | JobKind::Sync));
+    let last = imports.find_map(|job| Some((job, job.outcome()?)));
+    match last {
         Some((job, Outcome::Failed { failure })) => {
-            return Reading::Failed { why: format!("import {} failed: {}", job.id, failure.what) };
+            let title = job.kind.title();
+            return Reading::Failed { why: format!("{title} {} failed: {}", job.id, failure.what) };
         }
         Some((job, Outcome::Cancelled { state })) => {
-            return Reading::NoData { why: format!("import {} was cancelled: {state}", job.id) };
+            return Reading::NoData {
+                why: format!("{} {} was cancelled: {state}", job.kind.title(), job.id),
+            };
         }
-    };
-    match &state.sync {
-        Sync::On { last, passes, good: more, bad: worse, .. } => {
-            // A pass may be late by as long as it takes; two in a row are not late, they are missing.
-            if now - *last > sync_every * 2 {
-                let minutes = (now - *last).num_minutes();
-                return Reading::Failed {
-                    why: format!("the sync passed last {minutes} min ago, after {passes} passes"),
-                };
-            }
-            good += more;
-            bad += worse;
-        }
-        Sync::Off if good + bad > 0 => {
-            let age =
-                import.map(|(job, _)| (now - ended_at(job).unwrap_or(now)).to_std().unwrap_or_default());
-            if let Some(age) = age.filter(|age| *age > metric.window) {
-                let minutes = age.as_secs() / 60;
-                return Reading::NoData {
-                    why: format!("the last import was {minutes} min ago, and no sync runs"),
-                };
-            }
-        }
-        Sync::Off => {}
+        Some((_, Outcome::Succeeded { .. })) | None => {}
     }
-    if good + bad == 0 {
+    let Some((good, bad)) = import::success(state) else {
         return Reading::NoData { why: "nothing was imported yet".into() };
+    };
+    match (&state.sync, last.and_then(|(job, _)| ended_at(job))) {
+        // A pass may be late by as long as it takes; two in a row are not late, they are missing.
+        (Sync::On { last, passes, .. }, _) if now - *last > sync_every * 2 => {
+            let minutes = (now - *last).num_minutes();
+            return Reading::Failed {
+                why: format!("the sync passed last {minutes} min ago, after {passes} passes"),
+            };
+        }
+        (Sync::Off, Some(ended)) if (now - ended).to_std().unwrap_or_default() > metric.window => {
+            let minutes = (now - ended).num_minutes();
+            return Reading::NoData {
+                why: format!("the last import was {minutes} min ago, and no sync runs"),
+            };
+        }
+        _ => {}
     }
     match share(bad, good + bad) {
         Reading::Value { value, n, bad } => Reading::Value { value: 100.0 - value, n, bad },
         other => other,
     }
-}
-
-fn counts(totals: &ImportTotals) -> (u64, u64) {
-    (totals.imported + totals.updated + totals.unchanged, totals.quarantined + totals.conflicts)
 }
 
 fn ended_at(job: &crate::run::Job) -> Option<DateTime<Utc>> {
@@ -102,6 +90,7 @@ impl Source for SyncSuccess {
 mod tests {
     use super::*;
     use crate::plan::config::metrics::defaults;
+    use crate::run::job::{Facts, ImportTotals};
     use crate::run::{Actor, Failure, Job, JobId, JobStatus};
 
     fn noon() -> DateTime<Utc> {
@@ -141,7 +130,7 @@ mod tests {
         assert!(matches!(read(&state, 61), Reading::NoData { .. }), "no sync took over");
         let last = noon() + TimeDelta::minutes(60);
         state.sync = Sync::On { last, passes: 4, good: 0, bad: 1_000 };
-        assert_eq!(read(&state, 61), Reading::Value { value: 49.0, n: 2_000, bad: Some(1_020) });
+        assert_eq!(read(&state, 61), Reading::Value { value: 0.0, n: 1_000, bad: Some(1_000) });
         assert!(matches!(read(&state, 95), Reading::Failed { .. }), "the sync stopped passing");
         let failure = Failure { what: "no Pulse".into(), state: String::new(), next: String::new() };
         assert!(matches!(read(&imported(Outcome::Failed { failure }), 1), Reading::Failed { .. }));

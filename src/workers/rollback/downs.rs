@@ -1,0 +1,186 @@
+//! The database's way back, done by the migration engine. Bound here, so that neither the rollback nor the engine knows the other.
+
+use futures_util::future::BoxFuture;
+
+use super::Downs;
+use crate::run::job::{StepOutcome, StepStatus};
+use crate::run::live::{More, Progress};
+use crate::run::{Failure, StepPlan};
+use crate::workers::migrate::worker::{database, migrations};
+use crate::workers::migrate::{
+    BackupGate, Database, Edge, Ended, MigrationSet, Moment, Options, Report, Watcher, backup, down, loss,
+    status, verify,
+};
+use crate::workers::{Desk, Kit};
+
+/// The step of the rollback under which the emergency backup is told.
+const BACKUP_STEP: u32 = 2;
+
+/// The engine, as a rollback uses it.
+#[derive(Debug)]
+pub struct EngineDowns(pub Kit);
+
+impl EngineDowns {
+    async fn open(&self) -> Result<(Database, MigrationSet), Failure> {
+        let set = migrations(self.0.path(&self.0.config().deployment.migrations)).await?;
+        Ok((database(&self.0.database_url()?).await?, set))
+    }
+
+    fn options(desk: &Desk, backup: BackupGate) -> Options {
+        Options { by: desk.job().by.name.to_string(), backup, ..Options::default() }
+    }
+}
+
+impl Downs for EngineDowns {
+    fn applied<'a>(&'a self, _desk: &'a Desk) -> BoxFuture<'a, Result<Vec<u32>, Failure>> {
+        Box::pin(async move {
+            let (db, set) = self.open().await?;
+            let begun = status(&db, &set).await?.into_iter().filter(|migration| migration.state.is_some());
+            let mut numbers: Vec<u32> =
+                begun.filter_map(|migration| u32::try_from(migration.number).ok()).collect();
+            numbers.sort_unstable_by(|a, b| b.cmp(a));
+            Ok(numbers)
+        })
+    }
+
+    fn loss<'a>(&'a self, _desk: &'a Desk) -> BoxFuture<'a, Result<String, Failure>> {
+        Box::pin(async move {
+            let (db, set) = self.open().await?;
+            let lost = loss(&db, &set, None).await?;
+            let parts: Vec<String> = lost
+                .iter()
+                .filter(|(_, rows)| *rows > 0)
+                .map(|(what, rows)| format!("{what}: {rows}"))
+                .collect();
+            Ok(if parts.is_empty() { "no row would be set aside".into() } else { parts.join(", ") })
+        })
+    }
+
+    fn backup<'a>(&'a self, desk: &'a Desk) -> BoxFuture<'a, Result<String, Failure>> {
+        Box::pin(async move {
+            let earlier = desk.job().steps.get(BACKUP_STEP as usize).map(|step| &step.status);
+            if let Some(StepStatus::Ended { outcome: StepOutcome::Done { .. }, .. }) = earlier {
+                return Ok("kept as the earlier attempt made it".into());
+            }
+            let (db, set) = self.open().await?;
+            let watcher = Within { desk, step: BACKUP_STEP, names: std::sync::Mutex::default() };
+            let report = backup(&db, &set, &Self::options(desk, BackupGate::Waived), &watcher).await?;
+            ended(&report, "copied, restored once and compared".into())
+        })
+    }
+
+    fn down<'a>(
+        &'a self,
+        desk: &'a Desk,
+        step: u32,
+        migration: u32,
+    ) -> BoxFuture<'a, Result<String, Failure>> {
+        Box::pin(async move {
+            let (db, set) = self.open().await?;
+            let stays =
+                set.migrations.iter().map(|other| other.number).filter(|other| *other < u64::from(migration));
+            let watcher = Within { desk, step, names: std::sync::Mutex::default() };
+            // Its backup is the emergency backup, made two steps before.
+            let options = Self::options(desk, BackupGate::Waived);
+            let report = down(&db, &set, stays.max(), &options, &watcher).await?;
+            let words = format!("{} steps done, {} not needed", report.done, report.skipped);
+            ended(&report, words)
+        })
+    }
+
+    fn verify<'a>(&'a self, desk: &'a Desk) -> BoxFuture<'a, Result<String, Failure>> {
+        Box::pin(async move {
+            let (db, set) = self.open().await?;
+            let left = self.applied(desk).await?;
+            if !left.is_empty() {
+                return Err(Failure {
+                    what: format!("still applied: {left:?}"),
+                    state: "the others are run down".into(),
+                    next: "take this rung again: it goes on where it was".into(),
+                });
+            }
+            let answers = verify(&db, &set).await?;
+            match answers.iter().find(|(_, answer)| !answer.ok) {
+                None => Ok("the checks after the way back hold".into()),
+                Some((number, answer)) => Err(Failure {
+                    what: format!("{number:03}: {} does not hold: {}", answer.name, answer.detail),
+                    state: "all are run down".into(),
+                    next: "look at the schema before the old release is opened to users".into(),
+                }),
+            }
+        })
+    }
+}
+
+fn ended(report: &Report, words: String) -> Result<String, Failure> {
+    match report.ended {
+        Ended::Complete => Ok(words),
+        Ended::GivenUp => Err(Failure {
+            what: "somebody stopped it".into(),
+            state: words,
+            next: "take this rung again: it goes on where it was".into(),
+        }),
+    }
+}
+
+/// Tells the engine's steps as progress within one step of the desk.
+struct Within<'a> {
+    desk: &'a Desk,
+    step: u32,
+    names: std::sync::Mutex<Vec<StepPlan>>,
+}
+
+impl Within<'_> {
+    fn tell(&self, doing: String, done: u64, total: Option<u64>, unit: &str, source: &str, more: More) {
+        let (at, step) = (self.desk.clock().now(), Some(self.step));
+        let (unit, source) = (unit.into(), source.into());
+        let job = self.desk.job().id;
+        self.desk.tell(Progress {
+            job,
+            at,
+            step,
+            doing,
+            done,
+            total,
+            unit,
+            source,
+            rate: None,
+            left: None,
+            more,
+        });
+    }
+}
+
+impl Watcher for Within<'_> {
+    fn planned(&self, steps: Vec<StepPlan>) -> BoxFuture<'_, Result<(), Failure>> {
+        *self.names.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = steps;
+        Box::pin(async { Ok(()) })
+    }
+
+    fn step_started(&self, step: u32) -> BoxFuture<'_, Result<(), Failure>> {
+        let names = self.names.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let name = names.get(step as usize).map_or_else(String::new, |plan| plan.name.to_string());
+        let total = u64::try_from(names.len()).ok();
+        drop(names);
+        self.tell(name, u64::from(step), total, "steps", "ours", More::None);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn step_ended(&self, step: u32, outcome: StepOutcome) -> BoxFuture<'_, Result<(), Failure>> {
+        tracing::debug!(step, ?outcome, "a step of the way back ended");
+        Box::pin(async { Ok(()) })
+    }
+
+    fn moment(&self, moment: Moment) {
+        let Moment { doing, done, total, unit, source, live, .. } = moment;
+        self.tell(doing, done, total, &unit, &source, More::Migrate(live));
+    }
+
+    fn edge(&self) -> BoxFuture<'_, Edge> {
+        Box::pin(self.desk.edge())
+    }
+
+    fn cancelled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(self.desk.given_up())
+    }
+}
