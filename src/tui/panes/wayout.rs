@@ -70,7 +70,7 @@ fn row<'a>(scene: &Scene<'_>, rung: &'a Rung, aimed: bool, width: u16) -> Row<'a
     let drilled = drilled(scene.world.state, rung.order).map(|(took, _)| span(took));
     let (time, time_role) = match (drilled, width >= ROOMY) {
         (Some(took), true) => (format!("rehearsed {took}"), Role::Text),
-        (Some(took), false) => (format!("drill {took}"), Role::Text),
+        (Some(took), false) => (format!("in {took}"), Role::Text),
         (None, true) => ("never rehearsed".into(), Role::Unknown),
         (None, false) => ("no drill".into(), Role::Unknown),
     };
