@@ -9,6 +9,7 @@ mod headless;
 mod init;
 mod log;
 mod migrate;
+mod picture;
 mod plan;
 mod rehearse;
 mod seat;
@@ -65,6 +66,8 @@ enum Command {
     Rehearse(rehearse::Args),
     /// Say how the run stands.
     Status,
+    /// Draw the overview of the run as SVG.
+    Picture(picture::Args),
     /// Print the journal, an event a line.
     Log(log::Args),
     /// Migrate the database without the screen: plan, up, down, status, verify, backup.
@@ -101,6 +104,7 @@ pub fn run(cli: &Cli) -> color_eyre::Result<Exit> {
         Some(Command::Plan(args)) => plan::run(args, &cli.files, cli.json),
         Some(Command::Init(args)) => init::run(args),
         Some(Command::Rehearse(args)) => rehearse::run(args, &cli.files, &cli.seat, cli.json),
+        Some(Command::Picture(args)) => picture::run(args, &cli.files, &cli.seat),
         Some(Command::Status) => status::run(&cli.files, cli.json),
         Some(Command::Log(args)) => log::run(args, &cli.files, cli.json),
         Some(Command::Migrate(args)) => migrate::run(args, &cli.files, cli.json),

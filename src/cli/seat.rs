@@ -31,6 +31,11 @@ impl Args {
         Actor::person(name.as_deref().unwrap_or(self.role.word()).trim(), self.role)
     }
 
+    /// The theme's name or file.
+    pub(super) fn theme(&self) -> &str {
+        &self.theme
+    }
+
     /// How the screen is to look.
     pub(super) fn screen(&self, faults: Vec<Fault>) -> Result<Options, crate::tui::theme::ThemeError> {
         let depth = Depth::detect(|name| std::env::var(name).ok());

@@ -14,11 +14,11 @@ pub mod kit;
 pub mod migrate;
 pub mod monitor;
 mod outside;
-#[cfg(test)]
-mod rig;
 pub mod rollback;
 pub mod rollout;
 mod stop;
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;
 pub mod verify;

@@ -88,11 +88,11 @@ async fn every_interruption_of_001_ends_where_an_uninterrupted_run_ends() {
             "step {step}: only new work is done: {}",
             recorder.line()
         );
-        let one = Recorder::default();
         // One more step is taken, then the next kill.
+        let one = Recorder::hanging_at(step + 1);
         tokio::select! {
             _ = up(&db, &set, Some(1), &options, &one) => {}
-            () = async { one.started.subscribe().wait_for(|at| at.is_some_and(|at| at > step)).await.unwrap(); } => {}
+            () = one.hangs() => {}
         }
         step += 1;
     }

@@ -176,6 +176,17 @@ async fn a_journal_without_the_right_to_write_says_so() {
     use std::os::unix::process::CommandExt;
 
     let (dir, path) = journal(1).await;
+    // The first handle takes its logs away when it is closed; until then the file is not at rest.
+    let logs = || {
+        let names = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().ends_with("-wal")).count()
+    };
+    let at_rest = async {
+        while logs() > 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), at_rest).await.expect("the first handle closes");
     let root = std::fs::metadata(&path).unwrap().uid() == 0;
     let program = dir.path().join("gonogo-tests");
     std::fs::copy(std::env::current_exe().unwrap(), &program).unwrap();

@@ -10,7 +10,7 @@ use crate::rehearsal::scratch::Scratch;
 use crate::run::event::Event;
 use crate::services::posthog::Switch;
 use crate::workers::Post;
-use crate::workers::rig::{Rig, Setup};
+use crate::workers::testing::{Rig, Setup};
 
 async fn watching(setup: Setup) -> Rig {
     let mut rig = Rig::new(setup).await;

@@ -17,8 +17,8 @@ use crate::services::posthog::Switch;
 use crate::workers::Post;
 use crate::workers::import::ImportWorker;
 use crate::workers::migrate::MigrateWorker;
-use crate::workers::rig::{Rig, Setup};
 use crate::workers::rollout::RolloutWorker;
+use crate::workers::testing::{Rig, Setup};
 
 async fn working(setup: Setup) -> Rig {
     let mut rig = Rig::new(setup).await;
