@@ -99,7 +99,9 @@ async fn the_whole_of_it_at_120x40() {
     cockpit.follow_to("Contacts imported");
     let before = cockpit.mark();
     cockpit.follow_to("10 % switched on");
-    assert!(cockpit.saw(before, |screen| line(screen, "Pulse import").is_some_and(|it| it.contains("▸ running"))));
+    assert!(
+        cockpit.saw(before, |screen| line(screen, "Pulse import").is_some_and(|it| it.contains("▸ running")))
+    );
     let filled = "200 of 200  100 %";
     cockpit.wait_for("the bar is full", |screen| line(screen, filled).is_some_and(|it| it.contains("███")));
     assert_eq!(stage.count("select count(*) from entity_mappings where entity_type = 'contact'").await, 200);
@@ -129,7 +131,9 @@ async fn the_same_at_80x24() {
     cockpit.confirm("Run");
     cockpit.press("3");
     cockpit.wait_for("the migrations' own pane", |screen| line(screen, "╭ 3 Migrations ─").is_some());
-    cockpit.wait_for("they are through", |screen| line(screen, "3 Migrations").is_some_and(|it| it.contains("✔")));
+    cockpit.wait_for("they are through", |screen| {
+        line(screen, "3 Migrations").is_some_and(|it| it.contains("✔"))
+    });
     assert!(cockpit.saw(before, |screen| line(screen, "▸ 00").is_some()), "no step was seen moving");
     cockpit.press("1");
 

@@ -55,7 +55,7 @@ impl Cockpit {
             let size = |cells| NonZeroU16::new(cells).unwrap();
             let mut parser = vt100::Parser::new(size(rows), size(columns), 0);
             move || {
-                let mut chunk = [0; 1 << 16];
+                let mut chunk = vec![0; 1 << 16];
                 loop {
                     // A terminal whose program is gone answers with an error on Linux, with nothing elsewhere.
                     let count = output.read(&mut chunk).unwrap_or(0);

@@ -39,8 +39,8 @@ fn is_given_back(cockpit: &Cockpit) {
 
 #[test]
 fn by_quitting_by_sigterm_and_by_ctrl_c() {
-    let stage = Stage::new(&["--speed", "20", "--contacts", "20"]);
     type Leave = fn(&mut Cockpit);
+    let stage = Stage::new(&["--speed", "20", "--contacts", "20"]);
     let ways: [Leave; 3] =
         [|cockpit| cockpit.press("q"), |cockpit| cockpit.signal("TERM"), |cockpit| cockpit.press("\x03")];
     for leave in ways {

@@ -11,7 +11,8 @@ fn attempts(journal: &[Value], kind: &str) -> (Vec<u64>, Vec<String>) {
     let jobs: Vec<_> = of("job-requested").into_iter().filter(|job| job["kind"]["kind"] == kind).collect();
     assert_eq!(jobs.len(), 1, "{jobs:?}");
     let mine = |record: &&&Value| record["job"] == jobs[0]["job"];
-    let started = of("job-started").iter().filter(mine).map(|record| record["attempt"].as_u64().unwrap()).collect();
+    let started =
+        of("job-started").iter().filter(mine).map(|record| record["attempt"].as_u64().unwrap()).collect();
     let ended = of("job-ended").iter().filter(mine).map(|record| record["outcome"].to_string()).collect();
     (started, ended)
 }
@@ -76,7 +77,8 @@ async fn in_an_import_of_which_a_page_is_taken() {
     let (started, ended) = attempts(&after, "import");
     assert_eq!(started, [1, 2]);
     assert!(ended.len() == 1 && ended[0].contains("succeeded"), "{ended:?}");
-    let twice = "select count(*) from (select pulse_id from entity_mappings group by 1 having count(*) > 1) as twice";
+    let twice =
+        "select count(*) from (select pulse_id from entity_mappings group by 1 having count(*) > 1) as twice";
     assert_eq!(stage.count(twice).await, 0);
     assert_eq!(stage.count("select count(*) from entity_mappings where entity_type = 'contact'").await, 2200);
 }

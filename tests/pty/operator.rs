@@ -5,8 +5,7 @@ use std::time::Instant;
 use crate::cockpit::{Cockpit, PATIENCE};
 
 /// The roles, in the order of the seat dialog.
-const SEATS: [&str; 8] =
-    ["lead", "devops", "dba", "qa", "support", "product-owner", "cto", "observer"];
+const SEATS: [&str; 8] = ["lead", "devops", "dba", "qa", "support", "product-owner", "cto", "observer"];
 
 /// What the footer says: whose turn, what, and the key.
 #[derive(Debug, Clone, PartialEq, Eq)]
