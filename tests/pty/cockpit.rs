@@ -154,12 +154,6 @@ impl Cockpit {
         assert!(Command::new("kill").args(["-s", name, &process]).status().unwrap().success());
     }
 
-    /// Takes the terminal away, as a closed window or a lost connection does.
-    pub(crate) fn hang_up(&mut self) {
-        self.keys = None;
-        self.master = None;
-    }
-
     /// Waits for the program's end and for the last of what it wrote.
     #[track_caller]
     pub(crate) fn end(&mut self) -> ExitStatus {

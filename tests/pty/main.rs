@@ -11,7 +11,6 @@
 mod by_hand;
 mod cockpit;
 mod given_back;
-mod killed;
 mod operator;
 mod stage;
 mod together;
