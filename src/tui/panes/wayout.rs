@@ -83,11 +83,8 @@ fn row<'a>(scene: &Scene<'_>, rung: &'a Rung, aimed: bool, width: u16) -> Row<'a
             .column(&time, 17, scene.of(time_role))
             .column(&format!("< {}", bound(rung)), 8, scene.of(Role::Muted))
     } else {
-        row.column(&name, 18, scene.of(Role::Text)).column(&words, 8, scene.of(role)).column(
-            &time,
-            12,
-            scene.of(time_role),
-        )
+        let row = row.column(&name, 18, scene.of(Role::Text)).column(&words, 8, scene.of(role));
+        row.column(&time, 9, scene.of(time_role))
     };
     row.put(format!("loses {}", rung.loses), scene.of(loses))
 }

@@ -167,3 +167,16 @@ fn an_old_number_is_taken_off_the_screen() {
     story.wait(200);
     assert!(line(&story).contains("stale") && !line(&story).contains("0.18 %"), "{}", line(&story));
 }
+
+#[test]
+fn what_a_rung_loses_is_never_cut_off() {
+    let story = moments::mid_import();
+    for size in [(100, 30), (120, 40), (140, 32), (200, 60)] {
+        let drawn = text(&dark(&story, &[], size));
+        let whole = drawn.contains("loses what was written since");
+        assert!(whole || size.0 < 120, "at {}x{}:\n{drawn}", size.0, size.1);
+        assert!(drawn.contains("loses nothing"), "at {}x{}:\n{drawn}", size.0, size.1);
+    }
+    let alone = text(&dark(&story, &[KeyCode::Char('6')], (80, 24)));
+    assert!(alone.contains("loses what was written since"), "{alone}");
+}
