@@ -127,18 +127,6 @@ async fn the_same_at_80x24() {
     let mut cockpit = stage.rehearse((80, 24));
     tick_and_skip(&mut cockpit);
 
-    cockpit.follow_to("001 to 003 applied");
-    let before = cockpit.mark();
-    cockpit.press("\r");
-    cockpit.confirm("Run");
-    cockpit.press("3");
-    cockpit.wait_for("the migrations' own pane", |screen| line(screen, "╭ 3 Migrations ─").is_some());
-    cockpit.wait_for("they are through", |screen| {
-        line(screen, "3 Migrations").is_some_and(|it| it.contains("✔"))
-    });
-    assert!(cockpit.saw(before, |screen| line(screen, "▸ 00").is_some()), "no step was seen moving");
-    cockpit.press("1");
-
     cockpit.follow_to("10 % switched on");
     cockpit.wait_for("the bar is full", |screen| line(screen, "60 of 60  100 %").is_some());
     cockpit.follow_to("Error rate at +15 min");

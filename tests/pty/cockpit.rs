@@ -171,12 +171,6 @@ impl Cockpit {
             drop(self.shown.1.wait_timeout(now, Duration::from_millis(20)).unwrap());
         }
     }
-
-    /// Kills it where it stands.
-    pub(crate) fn kill(&mut self) {
-        self.signal("KILL");
-        self.end();
-    }
 }
 
 impl Drop for Cockpit {

@@ -91,7 +91,7 @@ fn addition(mut at: Cursor<'_>, text: &str) -> Option<Addition> {
     Some(Addition { column: column.into(), definition: text.get(skipped..)?.trim().into(), exists })
 }
 
-/// The byte at which the column's name begins, after ADD [COLUMN] [IF NOT EXISTS].
+/// The byte at which the column's name begins, after `ADD [COLUMN] [IF NOT EXISTS]`.
 fn tokens_before(text: &str, column: &str) -> Option<usize> {
     let mut at = 0;
     for word in ["add", "column", "if", "not", "exists"] {
