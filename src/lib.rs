@@ -15,6 +15,7 @@ pub mod cockpit;
 pub mod plan;
 pub mod rehearsal;
 pub mod run;
+pub mod scratch;
 pub mod secrets;
 pub mod services;
 pub mod store;

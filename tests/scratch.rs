@@ -10,7 +10,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use gonogo::rehearsal::contacts;
-use gonogo::rehearsal::scratch::{Binaries, Scratch, ScratchError};
+use gonogo::scratch::{Binaries, Scratch, ScratchError};
 use secrecy::{ExposeSecret, SecretString};
 
 const HOLD: &str = "GONOGO_TEST_HOLD_SCRATCH_IN";

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use gonogo::rehearsal::contacts;
-use gonogo::rehearsal::scratch::Scratch;
+use gonogo::scratch::Scratch;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, Row};
 use squawk_syntax::SourceFile;
 use squawk_syntax::ast::AstNode;

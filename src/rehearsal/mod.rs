@@ -12,7 +12,6 @@ pub mod draw;
 pub mod faults;
 pub mod proof;
 pub mod scenario;
-pub mod scratch;
 pub mod settings;
 pub mod stage;
 pub mod standin;

@@ -16,7 +16,7 @@ use thiserror::Error;
 use toml::Table;
 
 use super::scenario::{Scenario, ScenarioError};
-use super::scratch::{Scratch, ScratchError};
+use crate::scratch::{Scratch, ScratchError};
 use super::standin::{NAMES, StandinError, Standins};
 use super::world::{FLAG, World, WorldError};
 use super::{contacts, settings};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use gonogo::rehearsal::contacts;
-use gonogo::rehearsal::scratch::Scratch;
+use gonogo::scratch::Scratch;
 use gonogo::run::{Failure, StepOutcome, StepPlan};
 use gonogo::workers::migrate::{BackupGate, Database, Edge, MigrationSet, Moment, Options, Watcher};
 use sqlx::{AssertSqlSafe, PgConnection};

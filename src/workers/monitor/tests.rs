@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 
 use super::*;
 use crate::rehearsal::faults::{Fault, Vendor};
-use crate::rehearsal::scratch::Scratch;
+use crate::scratch::Scratch;
 use crate::run::event::Event;
 use crate::services::posthog::Switch;
 use crate::workers::Post;

@@ -9,7 +9,7 @@ use crate::plan::Block;
 use crate::plan::Role;
 use crate::rehearsal::contacts;
 use crate::rehearsal::faults::Fault;
-use crate::rehearsal::scratch::Scratch;
+use crate::scratch::Scratch;
 use crate::run::live::Reading;
 use crate::run::tests::item;
 use crate::run::{Outcome, Sample};

@@ -22,7 +22,7 @@ use crate::clock::Clock;
 use crate::plan::{Config, Role, bundled};
 use crate::rehearsal::contacts;
 use crate::rehearsal::scenario::Scenario;
-use crate::rehearsal::scratch::Scratch;
+use crate::scratch::Scratch;
 use crate::rehearsal::standin::Standins;
 use crate::rehearsal::world::World;
 use crate::run::{Command, Mode};

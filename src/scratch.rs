@@ -34,7 +34,7 @@ pub use self::error::ScratchError;
 use self::account::Account;
 
 /// The schema of the production database before migration 001.
-pub const BASE_SCHEMA: &str = include_str!("schema.sql");
+pub const BASE_SCHEMA: &str = include_str!("scratch/schema.sql");
 
 const USER: &str = "postgres";
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
