@@ -25,7 +25,19 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("rehearsal", &["workers", "store", "run", "plan", "services", "scratch", "secrets", "clock"]),
     (
         "cockpit",
-        &["tui", "report", "rehearsal", "workers", "store", "run", "plan", "services", "scratch", "secrets", "clock"],
+        &[
+            "tui",
+            "report",
+            "rehearsal",
+            "workers",
+            "store",
+            "run",
+            "plan",
+            "services",
+            "scratch",
+            "secrets",
+            "clock",
+        ],
     ),
     (
         "cli",

@@ -16,13 +16,13 @@ use thiserror::Error;
 use toml::Table;
 
 use super::scenario::{Scenario, ScenarioError};
-use crate::scratch::{Scratch, ScratchError};
 use super::standin::{NAMES, StandinError, Standins};
 use super::world::{FLAG, World, WorldError};
 use super::{contacts, settings};
 use crate::clock::{Clock, Pace};
 use crate::plan::load::{Loaded, load};
 use crate::plan::{PhaseKind, Problem};
+use crate::scratch::{Scratch, ScratchError};
 use crate::store::{Store, StoreError};
 
 /// The scratch database.

@@ -86,12 +86,12 @@ pub enum JobKind {
     /// Run up migrations.
     MigrateUp {
         /// Up to and including this one; all, where none is named.
-        to: Option<u32>,
+        to: Option<u64>,
     },
     /// Run down migrations, newest first.
     MigrateDown {
         /// Down to but not including this one; all, where none is named.
-        to: Option<u32>,
+        to: Option<u64>,
     },
     /// Import every contact from Pulse.
     Import,
@@ -262,7 +262,7 @@ pub enum Facts {
     /// Of migrations.
     Migrated {
         /// The numbers that are applied now.
-        applied: Vec<u32>,
+        applied: Vec<u64>,
         /// The longest wait of a client during the run, in milliseconds, where it was measured.
         worst_wait_ms: Option<f64>,
     },

@@ -32,7 +32,7 @@ pub struct Summary {
     /// The last import that ended well.
     pub import: Option<ImportTotals>,
     /// The migrations that are applied.
-    pub migrations: Vec<u32>,
+    pub migrations: Vec<u64>,
     /// The times of the rollback, where there was one.
     pub recovery: Option<Recovery>,
     /// Events in the journal.

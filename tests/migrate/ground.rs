@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use gonogo::rehearsal::contacts;
-use gonogo::scratch::Scratch;
 use gonogo::run::{Failure, StepOutcome, StepPlan};
+use gonogo::scratch::Scratch;
 use gonogo::workers::migrate::{BackupGate, Database, Edge, MigrationSet, Moment, Options, Watcher};
 use sqlx::{AssertSqlSafe, PgConnection};
 use tokio::sync::watch;

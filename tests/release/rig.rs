@@ -68,11 +68,12 @@ impl Drops {
 }
 
 impl Downs for Drops {
-    fn applied<'a>(&'a self, _: &'a Desk) -> BoxFuture<'a, Result<Vec<u32>, Failure>> {
+    fn applied<'a>(&'a self, _: &'a Desk) -> BoxFuture<'a, Result<Vec<u64>, Failure>> {
         Box::pin(async {
             let mut book = self.book.lock().await;
             let list = sqlx::query_scalar("SELECT number FROM applied ORDER BY number DESC");
-            Ok(list.fetch_all(&mut *book).await.unwrap())
+            let list: Vec<u32> = list.fetch_all(&mut *book).await.unwrap();
+            Ok(list.into_iter().map(u64::from).collect())
         })
     }
 
@@ -90,11 +91,12 @@ impl Downs for Drops {
         })
     }
 
-    fn down<'a>(&'a self, _: &'a Desk, _: u32, migration: u32) -> BoxFuture<'a, Result<String, Failure>> {
+    fn down<'a>(&'a self, _: &'a Desk, _: u32, migration: u64) -> BoxFuture<'a, Result<String, Failure>> {
         Box::pin(async move {
             self.note(format!("down {migration}")).await;
             let mut book = self.book.lock().await;
-            let drop = sqlx::query("DELETE FROM applied WHERE number = ?").bind(migration);
+            let drop =
+                sqlx::query("DELETE FROM applied WHERE number = ?").bind(i64::try_from(migration).unwrap());
             drop.execute(&mut *book).await.unwrap();
             Ok("done".into())
         })

@@ -16,6 +16,8 @@ const KEYS: [&str; 22] = [
     "owner", "check", "action", "expect", "path", "contains", "to", "only", "share", "message", "rung",
     "name", "query", "due", "wait", "takes", "starts", "sign", "people", "choice", "file", "id",
 ];
+/// The largest number of a migration that a bookkeeping table can hold; versions that are dates are far below it.
+const LARGEST_NUMBER: u64 = i64::MAX.unsigned_abs();
 const ACTIONS: [&str; 8] = ["backup", "migrate", "deploy", "import", "sync", "announce", "rollout", "drill"];
 const CHECKS: [&str; 14] = [
     "http",
@@ -250,7 +252,7 @@ fn action_of(word: &str, keys: &mut Keys<'_>) -> Option<Action> {
         "backup" => Action::Backup,
         "migrate" => {
             let to = keys.take("to");
-            Action::Migrate { to: to.and_then(|to| keys.number("to", &to, &u32::MAX, "3")) }
+            Action::Migrate { to: to.and_then(|to| keys.number("to", &to, &LARGEST_NUMBER, "3")) }
         }
         "deploy" => Action::Deploy,
         "import" => Action::Import,
@@ -286,7 +288,7 @@ fn check_of(word: &str, keys: &mut Keys<'_>) -> Option<Check> {
         "pulse" => Check::Pulse,
         "migrations" => {
             let only = keys.take("only");
-            Check::Migrations { only: only.and_then(|only| keys.number("only", &only, &u32::MAX, "1")) }
+            Check::Migrations { only: only.and_then(|only| keys.number("only", &only, &LARGEST_NUMBER, "1")) }
         }
         "import" => Check::Import,
         "new-errors" => Check::NewErrors,

@@ -199,7 +199,7 @@ pub enum Action {
     /// Run the up migrations, up to and including that number (all, where none is named).
     Migrate {
         /// The last one to run.
-        to: Option<u32>,
+        to: Option<u64>,
     },
     /// Bring the release live.
     Deploy,
@@ -255,7 +255,7 @@ pub enum Check {
     /// The checks of the migrations hold.
     Migrations {
         /// One migration only.
-        only: Option<u32>,
+        only: Option<u64>,
     },
     /// What was imported agrees with Pulse's total.
     Import,

@@ -40,11 +40,11 @@ impl MigrateWorker {
                 Ok(end(&report, "backed up, restored once and compared".into(), Facts::None))
             }
             JobKind::MigrateUp { to } => {
-                let report = up(&db, &set, to.map(u64::from), &options, &watcher).await?;
+                let report = up(&db, &set, *to, &options, &watcher).await?;
                 Ok(end(&report, summary("up", &report), facts(&report)))
             }
             JobKind::MigrateDown { to } => {
-                let report = down(&db, &set, to.map(u64::from), &options, &watcher).await?;
+                let report = down(&db, &set, *to, &options, &watcher).await?;
                 Ok(end(&report, summary("back", &report), facts(&report)))
             }
             other => Err(Failure {
@@ -91,12 +91,9 @@ pub fn summary(way: &str, report: &Report) -> String {
     format!("{way}: {} steps done, {} not needed; applied now: {applied}{worst}", report.done, report.skipped)
 }
 
-/// The figures that others need. Versions that are dates do not fit a number of the plan, and are left out.
+/// The figures that others need.
 pub fn facts(report: &Report) -> Facts {
-    Facts::Migrated {
-        applied: report.applied.iter().filter_map(|number| u32::try_from(*number).ok()).collect(),
-        worst_wait_ms: report.worst_wait_ms,
-    }
+    Facts::Migrated { applied: report.applied.clone(), worst_wait_ms: report.worst_wait_ms }
 }
 
 fn end(report: &Report, summary: String, facts: Facts) -> End {

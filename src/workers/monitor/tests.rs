@@ -6,8 +6,8 @@ use chrono::TimeDelta;
 
 use super::*;
 use crate::rehearsal::faults::{Fault, Vendor};
-use crate::scratch::Scratch;
 use crate::run::event::Event;
+use crate::scratch::Scratch;
 use crate::services::posthog::Switch;
 use crate::workers::Post;
 use crate::workers::testing::{Rig, Setup};

@@ -18,7 +18,7 @@ use crate::workers::stop::{Stop, go_on};
 /// What the migration engine does for a rollback. Every answer is a line for the record.
 pub trait Downs: std::fmt::Debug + Send + Sync + 'static {
     /// The numbers of the migrations that are applied and have a way back, newest first.
-    fn applied<'a>(&'a self, desk: &'a Desk) -> BoxFuture<'a, Result<Vec<u32>, Failure>>;
+    fn applied<'a>(&'a self, desk: &'a Desk) -> BoxFuture<'a, Result<Vec<u64>, Failure>>;
 
     /// Counts what would be lost.
     fn loss<'a>(&'a self, desk: &'a Desk) -> BoxFuture<'a, Result<String, Failure>>;
@@ -32,7 +32,7 @@ pub trait Downs: std::fmt::Debug + Send + Sync + 'static {
         &'a self,
         desk: &'a Desk,
         step: u32,
-        migration: u32,
+        migration: u64,
     ) -> BoxFuture<'a, Result<String, Failure>>;
 
     /// Proves that the schema is what it was before the first of them.

@@ -32,12 +32,11 @@ impl EngineDowns {
 }
 
 impl Downs for EngineDowns {
-    fn applied<'a>(&'a self, _desk: &'a Desk) -> BoxFuture<'a, Result<Vec<u32>, Failure>> {
+    fn applied<'a>(&'a self, _desk: &'a Desk) -> BoxFuture<'a, Result<Vec<u64>, Failure>> {
         Box::pin(async move {
             let (db, set) = self.open().await?;
             let begun = status(&db, &set).await?.into_iter().filter(|migration| migration.state.is_some());
-            let mut numbers: Vec<u32> =
-                begun.filter_map(|migration| u32::try_from(migration.number).ok()).collect();
+            let mut numbers: Vec<u64> = begun.map(|migration| migration.number).collect();
             numbers.sort_unstable_by(|a, b| b.cmp(a));
             Ok(numbers)
         })
@@ -73,12 +72,11 @@ impl Downs for EngineDowns {
         &'a self,
         desk: &'a Desk,
         step: u32,
-        migration: u32,
+        migration: u64,
     ) -> BoxFuture<'a, Result<String, Failure>> {
         Box::pin(async move {
             let (db, set) = self.open().await?;
-            let stays =
-                set.migrations.iter().map(|other| other.number).filter(|other| *other < u64::from(migration));
+            let stays = set.migrations.iter().map(|other| other.number).filter(|other| *other < migration);
             let watcher = Within { desk, step, names: std::sync::Mutex::default() };
             // Its backup is the emergency backup, made two steps before.
             let options = Self::options(desk, BackupGate::Waived);
