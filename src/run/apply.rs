@@ -10,6 +10,7 @@ use super::job::{Attempt, Facts, Job, JobId, JobKind, JobStatus, Outcome, Step, 
 use super::state::{
     Alert, Decision, Guard, Health, ItemState, Note, PhaseState, Run, Signature, State, Sync, TAIL,
 };
+use super::upkeep::{History, Hold, Mock, SyncTrouble};
 use crate::plan::{PhaseKind, RungKind};
 
 impl State {
@@ -103,6 +104,24 @@ impl State {
                     Sync::On { passes, .. } => passes,
                 };
                 self.sync = Sync::On { last: at, passes: passes + 1, good: imported + updated, bad: *failed };
+                self.sync_trouble = None;
+            }
+            Event::SyncFailed { what } => {
+                self.sync_trouble = Some(SyncTrouble { since: at, what: what.clone() });
+            }
+            Event::Held { what, why } => {
+                self.held.insert(*what, Hold { by: record.by.clone(), at, why: why.clone() });
+            }
+            Event::Released { what } => {
+                self.held.remove(what);
+            }
+            Event::Paced { share } => self.pace = Some(*share).filter(|share| *share < 100),
+            Event::Mocked { why } => {
+                self.mock = Some(Mock { by: record.by.clone(), at, why: why.clone(), gone: None });
+            }
+            Event::HistoryRead { contacts, interactions, failed } => {
+                self.history =
+                    Some(History { at, contacts: *contacts, interactions: *interactions, failed: *failed });
             }
             Event::Closed { ending } => {
                 self.guard = Guard::Closed;
@@ -276,6 +295,12 @@ impl State {
                     for rung in undone(RungKind::Flag, self) {
                         self.taken_back.remove(&rung);
                     }
+                }
+            }
+            // A real import replaces the mock data, and verifies that they are gone before it ends.
+            JobKind::Import | JobKind::MockRemove => {
+                if let Some(mock) = &mut self.mock {
+                    mock.gone.get_or_insert(at);
                 }
             }
             JobKind::Deploy => {

@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 use super::event::{Ending, Mode, NoteKind};
 use super::job::{JobId, JobKind, Outcome, StepOutcome, StepPlan};
 use super::judge::Verdict;
+use super::upkeep::Upkeep;
 use crate::plan::{GateId, ItemId, MetricId, PhaseId, Plan};
 
 /// A wish.
@@ -86,6 +87,22 @@ pub enum Command {
     Resume(JobId),
     /// Give it up.
     Cancel(JobId),
+    /// Switch standing work off.
+    Hold {
+        /// Which.
+        what: Upkeep,
+        /// Why.
+        why: String,
+    },
+    /// Switch it on again.
+    Release(Upkeep),
+    /// Let the import work this share of the time, in percent.
+    Pace(u8),
+    /// Go on with mock data in the place of Pulse's.
+    Mock {
+        /// Why.
+        why: String,
+    },
     /// Open the guard over the emergency key.
     Arm,
     /// Close it.
@@ -162,6 +179,27 @@ pub enum Report {
         /// Changed contacts.
         updated: u64,
         /// Contacts that failed.
+        failed: u64,
+    },
+    /// A pass of the sync by the clock failed.
+    SyncFailed {
+        /// What happened.
+        what: String,
+    },
+    /// A kill switch is on.
+    Held {
+        /// Of which standing work.
+        what: Upkeep,
+        /// Where it was found.
+        why: String,
+    },
+    /// The history of interactions was read to its end.
+    HistoryRead {
+        /// Contacts whose interactions were read.
+        contacts: u64,
+        /// Interactions that stand in the database.
+        interactions: u64,
+        /// Contacts whose interactions could not be read or written.
         failed: u64,
     },
     /// A gauge changed its verdict.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::job::{JobId, JobKind, Outcome, StepOutcome, StepPlan};
 use super::judge::Verdict;
+use super::upkeep::Upkeep;
 use crate::plan::{GateId, ItemId, MetricId, PhaseId, Plan, Role};
 
 /// The version of the events that this program writes and the newest it reads.
@@ -211,6 +212,42 @@ pub enum Event {
         /// Changed contacts.
         updated: u64,
         /// Contacts that could not be taken over.
+        failed: u64,
+    },
+    /// A pass of the sync by the clock failed; told once, until one passes again.
+    SyncFailed {
+        /// What happened.
+        what: String,
+    },
+    /// Standing work was switched off, by a person, a kill switch, or because too much of it failed.
+    Held {
+        /// Which.
+        what: Upkeep,
+        /// Why.
+        why: String,
+    },
+    /// It was switched on again.
+    Released {
+        /// Which.
+        what: Upkeep,
+    },
+    /// How fast the import may go from now on.
+    Paced {
+        /// The share of the time that it may work, in percent.
+        share: u8,
+    },
+    /// The deployment goes on with mock data in the place of Pulse's.
+    Mocked {
+        /// Why.
+        why: String,
+    },
+    /// The history of interactions was read to its end.
+    HistoryRead {
+        /// Contacts whose interactions were read.
+        contacts: u64,
+        /// Interactions that stand in the database.
+        interactions: u64,
+        /// Contacts whose interactions could not be read or written.
         failed: u64,
     },
     /// The guard over the emergency key is open.

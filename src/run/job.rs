@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::event::Actor;
+use super::upkeep::Settle;
 use crate::plan::{Check, ItemId, RungKind};
 
 /// A job's number, from 1.
@@ -41,11 +42,13 @@ pub enum WorkerId {
     Rollout,
     /// Tells people.
     Announce,
+    /// Reads the history of interactions.
+    History,
 }
 
 impl WorkerId {
     /// Every worker.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Migrate,
         Self::Import,
         Self::Deploy,
@@ -54,6 +57,7 @@ impl WorkerId {
         Self::Rollback,
         Self::Rollout,
         Self::Announce,
+        Self::History,
     ];
 
     /// Its word.
@@ -67,6 +71,7 @@ impl WorkerId {
             Self::Rollback => "rollback",
             Self::Rollout => "rollout",
             Self::Announce => "announce",
+            Self::History => "history",
         }
     }
 }
@@ -97,6 +102,20 @@ pub enum JobKind {
     Import,
     /// One incremental pass now; later ones follow by the clock.
     Sync,
+    /// Place a profile as a person decided.
+    Resolve {
+        /// Pulse's id of it.
+        profile: String,
+        /// The decision.
+        settle: Settle,
+    },
+    /// Make mock profiles, apart from every real row.
+    Mock {
+        /// How many.
+        profiles: u32,
+    },
+    /// Remove the mock profiles.
+    MockRemove,
     /// Bring the release live.
     Deploy,
     /// Prove an item.
@@ -137,7 +156,9 @@ impl JobKind {
     pub const fn worker(&self) -> WorkerId {
         match self {
             Self::Backup | Self::MigrateUp { .. } | Self::MigrateDown { .. } => WorkerId::Migrate,
-            Self::Import | Self::Sync => WorkerId::Import,
+            Self::Import | Self::Sync | Self::Resolve { .. } | Self::Mock { .. } | Self::MockRemove => {
+                WorkerId::Import
+            }
             Self::Deploy => WorkerId::Deploy,
             Self::Verify { .. } => WorkerId::Verify,
             Self::Rollback { .. } | Self::Drill { .. } => WorkerId::Rollback,
@@ -156,6 +177,9 @@ impl JobKind {
             Self::MigrateDown { to: Some(to) } => format!("migrate down to {to:03}"),
             Self::Import => "import".into(),
             Self::Sync => "sync".into(),
+            Self::Resolve { profile, settle } => format!("settle {profile}: {}", settle.words()),
+            Self::Mock { profiles } => format!("make {profiles} MOCK profiles"),
+            Self::MockRemove => "remove the MOCK profiles".into(),
             Self::Deploy => "deploy".into(),
             Self::Verify { .. } => "verify".into(),
             Self::Rollback { rung, kind } => format!("rollback {rung} ({kind:?})").to_lowercase(),

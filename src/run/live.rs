@@ -24,6 +24,10 @@ pub struct Live {
     pub present: Vec<Presence>,
     /// Which cockpit runs which worker.
     pub leases: BTreeMap<WorkerId, Lease>,
+    /// What is known of Pulse's profiles that wait for a person.
+    pub conflicts: Option<Arc<Conflicts>>,
+    /// How far the history of interactions is.
+    pub history: Option<Arc<HistoryLive>>,
 }
 
 /// How far a job is, within a step.
@@ -111,6 +115,97 @@ pub struct ImportLive {
     pub retries: u32,
     /// Why it waits, where it does.
     pub waiting: Option<String>,
+    /// Why it goes slower than it could, where it does.
+    #[serde(default)]
+    pub throttled: Option<String>,
+    /// What it measures of the database while it runs.
+    #[serde(default)]
+    pub signals: Option<Signals>,
+    /// The last errors, newest first, each with its time.
+    #[serde(default)]
+    pub errors: VecDeque<(DateTime<Utc>, String)>,
+}
+
+/// How many errors are kept to be shown.
+pub const ERRORS: usize = 5;
+
+impl ImportLive {
+    /// Adds an error; the oldest goes.
+    pub fn failed(&mut self, at: DateTime<Utc>, what: String) {
+        self.errors.push_front((at, what));
+        self.errors.truncate(ERRORS);
+    }
+}
+
+/// What an import measures of the database while it writes.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Signals {
+    /// How long a small read of contacts takes, in milliseconds.
+    pub latency_ms: Option<f64>,
+    /// How long the longest other client has waited for a lock of ours, in milliseconds.
+    pub blocked_ms: Option<f64>,
+    /// How far the slowest replica is behind, in milliseconds; nothing where there is none, or none may be seen.
+    pub lag_ms: Option<f64>,
+}
+
+/// The profiles that wait for a person.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Conflicts {
+    /// When they were looked at.
+    pub at: DateTime<Utc>,
+    /// How many there are.
+    pub total: u64,
+    /// The first of them.
+    pub first: Vec<Conflict>,
+    /// Why they could not be looked at, where that is so; what is listed is older then.
+    pub trouble: Option<String>,
+}
+
+/// A profile that waits for a person.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// Pulse's id.
+    pub profile: String,
+    /// Why the import could not place it.
+    pub reason: String,
+    /// What Pulse says, field by field.
+    pub pulse: Vec<(String, String)>,
+    /// The contacts here that it may be, with what they hold in the same fields.
+    pub contacts: Vec<Rival>,
+}
+
+/// A contact that a profile may be.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Rival {
+    /// Its id.
+    pub contact: String,
+    /// The profile that it belongs to already, if to one.
+    pub taken_by: Option<String>,
+    /// What it holds, in the order of the profile's fields.
+    pub values: Vec<String>,
+}
+
+/// How far the history of interactions is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct HistoryLive {
+    /// When it was so.
+    pub at: DateTime<Utc>,
+    /// Contacts whose interactions were read.
+    pub done: u64,
+    /// Contacts that have any to read.
+    pub total: u64,
+    /// Interactions that were brought.
+    pub interactions: u64,
+    /// Contacts whose interactions could not be read or written.
+    pub failed: u64,
+    /// Seconds still to go, from and to.
+    pub left: Option<(u64, u64)>,
+    /// Requests left of the budget, and the budget.
+    pub budget: Option<(u32, u32)>,
+    /// Why it waits, where it does.
+    pub waiting: Option<String>,
+    /// The last error, with its time.
+    pub error: Option<(DateTime<Utc>, String)>,
 }
 
 /// One reading of a gauge.

@@ -14,6 +14,7 @@ pub mod next;
 pub mod permission;
 pub mod state;
 pub mod summary;
+pub mod upkeep;
 pub mod words;
 
 pub use command::Command;

@@ -20,6 +20,8 @@ pub enum Deed {
     Item(Option<Role>),
     /// Write a note, acknowledge an alert.
     Speak,
+    /// Put mock data in the place of Pulse's.
+    Mock,
     /// Throw a fault into a rehearsal.
     Fault,
     /// Report as a worker.
@@ -31,6 +33,7 @@ impl Deed {
     pub const fn of_job(kind: &JobKind) -> Self {
         match kind {
             JobKind::Rollback { kind, .. } => Self::Rollback(*kind),
+            JobKind::Mock { .. } => Self::Mock,
             other => Self::Work(other.worker()),
         }
     }
@@ -52,8 +55,10 @@ impl Deed {
             Self::Work(WorkerId::Rollback) => "drill a rollback",
             Self::Work(WorkerId::Rollout) => "move the rollout",
             Self::Work(WorkerId::Announce) => "send an announcement",
+            Self::Work(WorkerId::History) => "hold the history of interactions",
             Self::Item(_) => "change this item",
             Self::Speak => "write to the record",
+            Self::Mock => "go on with mock data",
             Self::Fault => "throw a fault in",
             Self::Report => "report as a worker",
         }
@@ -69,9 +74,9 @@ pub fn allowed(role: Role, deed: Deed) -> bool {
         Lead => deed != Deed::Report,
         _ => match deed {
             Deed::Open | Deed::Speak | Deed::Fault => true,
-            Deed::Call | Deed::Guard | Deed::Report => false,
+            Deed::Call | Deed::Guard | Deed::Mock | Deed::Report => false,
             Deed::Rollback(RungKind::Database) | Deed::Work(WorkerId::Migrate) => role == Dba,
-            Deed::Work(WorkerId::Import) => matches!(role, Devops | Dba),
+            Deed::Work(WorkerId::Import | WorkerId::History) => matches!(role, Devops | Dba),
             Deed::Work(WorkerId::Verify) => !matches!(role, ProductOwner | Cto),
             Deed::Work(WorkerId::Announce) => matches!(role, Devops | Support),
             Deed::Rollback(RungKind::Flag | RungKind::Deployment) | Deed::Work(_) => role == Devops,

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::event::{Actor, Ending, Mode, NoteKind, Record};
 use super::job::{Job, JobId, JobKind, WorkerId};
 use super::judge::Verdict;
+use super::upkeep::{History, Hold, Mock, SyncTrouble, Upkeep};
 use crate::plan::{GateId, ItemId, MetricId, Phase, PhaseId, PhaseKind, Plan, Role};
 
 /// How many of the newest records the state keeps for the log; older ones are read from the journal.
@@ -41,6 +42,21 @@ pub struct State {
     pub guard: Guard,
     /// The incremental sync.
     pub sync: Sync,
+    /// Why the sync by the clock does not pass, since its last pass that failed.
+    #[serde(default)]
+    pub sync_trouble: Option<SyncTrouble>,
+    /// Standing work that is switched off.
+    #[serde(default)]
+    pub held: BTreeMap<Upkeep, Hold>,
+    /// The share of the time that the import may work, in percent; all of it where nobody said otherwise.
+    #[serde(default)]
+    pub pace: Option<u8>,
+    /// The mock data in the place of Pulse's, if that was ever decided.
+    #[serde(default)]
+    pub mock: Option<Mock>,
+    /// The history of interactions, once it was read to its end.
+    #[serde(default)]
+    pub history: Option<History>,
     /// The share of users who have the feature, as last read back, in percent.
     pub share: Option<u8>,
     /// The rungs of the ladder that were taken and not undone since.
@@ -297,6 +313,11 @@ impl State {
     /// The jobs of a worker that are not over, oldest first.
     pub fn open_jobs(&self, worker: WorkerId) -> impl Iterator<Item = &Job> {
         self.jobs.values().filter(move |job| job.kind.worker() == worker && !job.is_over())
+    }
+
+    /// The mock data, while they stand.
+    pub fn mocked(&self) -> Option<&Mock> {
+        self.mock.as_ref().filter(|mock| mock.gone.is_none())
     }
 
     /// The newest job for which `which` holds.

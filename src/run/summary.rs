@@ -6,6 +6,7 @@ use serde::Serialize;
 use super::event::{Mode, NoteKind};
 use super::job::{Facts, ImportTotals, JobKind, Outcome};
 use super::state::{ItemState, State};
+use super::upkeep::{History, Mock};
 use crate::plan::Phase;
 
 /// The summary that a run ends with.
@@ -31,6 +32,10 @@ pub struct Summary {
     pub deviations: usize,
     /// The last import that ended well.
     pub import: Option<ImportTotals>,
+    /// The mock data in the place of Pulse's, if that was decided: who, when, why, and when they were gone.
+    pub mock: Option<Mock>,
+    /// The history of interactions, once it was read.
+    pub history: Option<History>,
     /// The migrations that are applied.
     pub migrations: Vec<u64>,
     /// The times of the rollback, where there was one.
@@ -95,6 +100,8 @@ pub fn summary(state: &State) -> Summary {
             Facts::Imported(totals) => Some(totals.clone()),
             _ => None,
         }),
+        mock: state.mock.clone(),
+        history: state.history.clone(),
         migrations: facts(state, |kind| {
             matches!(
                 kind,

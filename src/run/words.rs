@@ -67,6 +67,15 @@ pub fn words(record: &Record, state: Option<&State>) -> String {
         Event::Synced { imported, updated, failed } => {
             format!("sync pass: {imported} new, {updated} updated, {failed} failed")
         }
+        Event::SyncFailed { what } => format!("the sync does not pass: {what}"),
+        Event::Held { what, why } => format!("switched {what} off: {why}"),
+        Event::Released { what } => format!("switched {what} on again"),
+        Event::Paced { share } => format!("let the import work {share} % of the time"),
+        Event::Mocked { why } => format!("goes on with MOCK data in the place of Pulse's: {why}"),
+        Event::HistoryRead { contacts, interactions, failed } => {
+            let failed = if *failed > 0 { format!(", {failed} contacts failed") } else { String::new() };
+            format!("history read: {interactions} interactions of {contacts} contacts{failed}")
+        }
         Event::Closed { ending } => format!("closed the run: {}", ending.words()),
         job => of_job(job, &names),
     }
@@ -121,6 +130,9 @@ pub fn tone(event: &Event) -> Tone {
         | Event::FaultInjected { .. }
         | Event::JobCancelling { .. }
         | Event::JobPaused { .. }
+        | Event::SyncFailed { .. }
+        | Event::Held { .. }
+        | Event::Mocked { .. }
         | Event::JobEnded { outcome: Outcome::Cancelled { .. }, .. } => Tone::Warn,
         Event::VerdictChanged { verdict, .. } if *verdict != super::judge::Verdict::Ok => Tone::Warn,
         Event::JobStarted { .. }

@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, watch};
 use super::{StoreError, connect};
 use crate::clock::{Clock, Pace};
 use crate::plan::MetricId;
-use crate::run::live::{Lease, Presence};
+use crate::run::live::{Conflicts, HistoryLive, Lease, Presence};
 use crate::run::{JobId, Live, Progress, Sample, WorkerId};
 
 /// How long a lease holds without being renewed.
@@ -32,6 +32,7 @@ const SCHEMA: &str = "
         primary key (metric, at)) strict, without rowid;
     create table if not exists presence (cockpit text primary key, seen integer not null, body text not null) strict;
     create table if not exists lease (worker text primary key, cockpit text not null, until integer not null) strict;
+    create table if not exists word (name text primary key, at integer not null, body text not null) strict;
     create table if not exists pace (one integer primary key check (one = 1), body text not null) strict;
 ";
 
@@ -58,6 +59,8 @@ pub struct Beside {
 struct Waiting {
     progress: BTreeMap<JobId, Arc<Progress>>,
     samples: VecDeque<Sample>,
+    conflicts: Option<Arc<Conflicts>>,
+    history: Option<Arc<HistoryLive>>,
 }
 
 impl Beside {
@@ -108,6 +111,20 @@ impl Beside {
         waiting.samples.push_back(sample);
     }
 
+    /// Tells which profiles wait for a person; the latest wins.
+    pub(super) fn conflicts(&self, conflicts: Conflicts) {
+        let conflicts = Arc::new(conflicts);
+        self.live.send_modify(|live| Arc::make_mut(live).conflicts = Some(Arc::clone(&conflicts)));
+        self.waiting().conflicts = Some(conflicts);
+    }
+
+    /// Tells how far the history is; the latest wins.
+    pub(super) fn history(&self, history: HistoryLive) {
+        let history = Arc::new(history);
+        self.live.send_modify(|live| Arc::make_mut(live).history = Some(Arc::clone(&history)));
+        self.waiting().history = Some(history);
+    }
+
     fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -115,7 +132,10 @@ impl Beside {
     /// Whether something waits to be written.
     pub(super) fn has_news(&self) -> bool {
         let waiting = self.waiting();
-        !waiting.progress.is_empty() || !waiting.samples.is_empty()
+        !waiting.progress.is_empty()
+            || !waiting.samples.is_empty()
+            || waiting.conflicts.is_some()
+            || waiting.history.is_some()
     }
 
     /// Writes what waits, for the other processes.
@@ -141,7 +161,46 @@ impl Beside {
                 .await
                 .map_err(|error| self.failed(error))?;
         }
+        if let Some(conflicts) = &news.conflicts {
+            self.write(&mut transaction, "conflicts", conflicts.at, &**conflicts).await?;
+        }
+        if let Some(history) = &news.history {
+            self.write(&mut transaction, "history", history.at, &**history).await?;
+        }
         transaction.commit().await.map_err(|error| self.failed(error))
+    }
+
+    async fn write<T: serde::Serialize + Sync>(
+        &self,
+        connection: &mut SqliteConnection,
+        name: &str,
+        at: DateTime<Utc>,
+        body: &T,
+    ) -> Result<(), StoreError> {
+        sqlx::query("insert or replace into word (name, at, body) values (?1, ?2, ?3)")
+            .bind(name)
+            .bind(at.timestamp_micros())
+            .bind(sqlx::types::Json(body))
+            .execute(connection)
+            .await
+            .map_err(|error| self.failed(error))
+            .map(drop)
+    }
+
+    /// What was told under that name after a moment.
+    async fn read<T: serde::de::DeserializeOwned>(
+        &self,
+        connection: &mut SqliteConnection,
+        name: &str,
+        after: Option<DateTime<Utc>>,
+    ) -> Result<Option<Arc<T>>, StoreError> {
+        let body: Option<String> = sqlx::query_scalar("select body from word where name = ?1 and at > ?2")
+            .bind(name)
+            .bind(after.map_or(i64::MIN, |at| at.timestamp_micros()))
+            .fetch_optional(connection)
+            .await
+            .map_err(|error| self.failed(error))?;
+        Ok(body.and_then(|body| serde_json::from_str(&body).ok()).map(Arc::new))
     }
 
     /// Takes in what other processes wrote.
@@ -176,6 +235,12 @@ impl Beside {
                 .fetch_all(&mut *connection)
                 .await
                 .map_err(|error| self.failed(error))?;
+        let (said, told) = {
+            let live = self.live.borrow();
+            (live.conflicts.as_ref().map(|list| list.at), live.history.as_ref().map(|history| history.at))
+        };
+        let conflicts = self.read::<Conflicts>(&mut connection, "conflicts", said).await?;
+        let history = self.read::<HistoryLive>(&mut connection, "history", told).await?;
         let present = self.read_presence(&mut connection).await?;
         let leases = self.read_leases(&mut connection).await?;
         self.live.send_if_modified(|live| {
@@ -189,6 +254,12 @@ impl Beside {
             }
             for sample in samples {
                 next.push(sample);
+            }
+            if conflicts.is_some() {
+                next.conflicts = conflicts;
+            }
+            if history.is_some() {
+                next.history = history;
             }
             next.present = present;
             next.leases = leases;

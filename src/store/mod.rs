@@ -23,6 +23,7 @@ pub use error::{StoreError, SubmitError};
 use self::beside::Beside;
 use self::journal::{Head, Journal};
 use crate::clock::{Clock, Pace};
+use crate::run::live::{Conflicts, HistoryLive};
 use crate::run::{Actor, Command, Live, Progress, Record, Sample, State, decide};
 
 /// A handle on the store of one run; clones share it.
@@ -129,6 +130,16 @@ impl Store {
     /// Adds a reading of a gauge. Never waits.
     pub fn sample(&self, sample: Sample) {
         self.0.beside.sample(sample);
+    }
+
+    /// Tells which profiles wait for a person. Never waits; the latest wins.
+    pub fn conflicts(&self, conflicts: Conflicts) {
+        self.0.beside.conflicts(conflicts);
+    }
+
+    /// Tells how far the history of interactions is. Never waits; the latest wins.
+    pub fn history(&self, history: HistoryLive) {
+        self.0.beside.history(history);
     }
 
     /// The leases and the presence of cockpits.

@@ -66,6 +66,7 @@ pub(super) fn request(
             "wait for it, or cancel it",
         ));
     }
+    super::upkeep::fits(state, &kind)?;
     if matches!(kind, JobKind::MigrateUp { .. }) {
         backed_up(state, &kind)?;
     }
@@ -160,7 +161,14 @@ pub(super) fn report(state: &State, report: Report) -> Result<Vec<Event>, Refusa
             vec![Event::StepEnded { job, step, outcome }]
         }
         Report::Ended { job, outcome } => ended(state, open_job(state, job)?, outcome),
-        Report::Synced { imported, updated, failed } => vec![Event::Synced { imported, updated, failed }],
+        Report::Synced { imported, updated, failed } => {
+            super::upkeep::synced(state, imported, updated, failed)
+        }
+        Report::SyncFailed { what } => super::upkeep::sync_failed(state, what)?,
+        Report::Held { what, why } => super::upkeep::killed(state, what, why)?,
+        Report::HistoryRead { contacts, interactions, failed } => {
+            vec![Event::HistoryRead { contacts, interactions, failed }]
+        }
         Report::Verdict { metric, verdict, reading } => {
             if state.health.get(&metric).is_some_and(|health| health.verdict == verdict) {
                 return Err(Refusal::Already(format!("{metric} is {}", verdict.word())));

@@ -7,6 +7,7 @@ mod jobs;
 mod phases;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use chrono::{DateTime, Utc};
 use thiserror::Error;
@@ -114,6 +115,10 @@ pub fn decide(state: &State, by: &Actor, command: Command) -> Result<Vec<Event>,
             permit(by, Deed::Report)?;
             jobs::report(state, report)
         }
+        Command::Hold { what, why } => upkeep::hold(state, by, what, &why),
+        Command::Release(what) => upkeep::release(state, by, what),
+        Command::Pace(share) => upkeep::pace(state, by, share),
+        Command::Mock { why } => upkeep::mock(state, by, &why),
         Command::Arm => emergency::arm(state, by),
         Command::Disarm => emergency::disarm(state, by),
         Command::Rollback { rung, confirmed } => emergency::rollback(state, by, rung, confirmed.as_deref()),

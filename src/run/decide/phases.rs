@@ -105,7 +105,8 @@ pub(super) fn go(state: &State, by: &Actor, id: PhaseId) -> Result<Vec<Event>, R
         .items()
         .filter(|item| matches!(state.item(&item.id), ItemState::Done { evidence: Some(_), .. }))
         .count();
-    let evidence = format!("{all} items settled, {proven} of them by a machine, {skipped} skipped");
+    let mock = state.mocked().map_or("", |_| "; on MOCK data: Pulse's contacts are not imported");
+    let evidence = format!("{all} items settled, {proven} of them by a machine, {skipped} skipped{mock}");
     Ok(vec![Event::Go { phase: id, evidence }])
 }
 
@@ -164,6 +165,13 @@ pub(super) fn close(state: &State, by: &Actor, ending: Ending) -> Result<Vec<Eve
     }
     if ending.is_success() {
         in_place(state, what)?;
+        if ending == Ending::Success && state.mocked().is_some() {
+            return Err(not_yet(
+                what(),
+                "MOCK data stand in the place of Pulse's contacts",
+                "import from Pulse first, or end it with minor issues",
+            ));
+        }
         let open = plan.checklist.phases.iter().find(|phase| !state.phase_is_go(&phase.id));
         if let Some(phase) = open {
             return Err(not_yet(

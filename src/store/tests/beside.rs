@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 
 use super::*;
 use crate::clock::Pace;
-use crate::run::live::{KEPT, More, Presence, Reading};
+use crate::run::live::{Conflict, Conflicts, HistoryLive, KEPT, More, Presence, Reading};
 use crate::run::{JobId, Live, Progress, Sample, WorkerId};
 use crate::store::beside::path_of;
 
@@ -51,6 +51,26 @@ async fn progress_and_samples_reach_the_other_handle_the_latest_first() {
     assert_eq!(values, [sample(1, 0.1), sample(2, 0.2)]);
     two.progress(progress(1, 40));
     until(&one, |live| live.progress[&JobId(1)].done == 40).await;
+}
+
+#[tokio::test]
+async fn what_waits_for_a_person_and_the_history_reach_the_other_handle_the_latest_wins() {
+    let (_dir, path) = journal(0).await;
+    let (one, two) = (open(&path).await, open(&path).await);
+    let at = |second: i64| chrono::DateTime::from_timestamp(1_790_000_000 + second, 0).unwrap();
+    let list = |second, total| Conflicts {
+        at: at(second),
+        total,
+        first: vec![Conflict { profile: "p-1".into(), ..Conflict::default() }],
+        trouble: None,
+    };
+    one.conflicts(list(1, 3));
+    one.history(HistoryLive { at: at(1), done: 30, total: 900, ..HistoryLive::default() });
+    let live = until(&two, |live| live.conflicts.is_some() && live.history.is_some()).await;
+    assert_eq!((live.conflicts.as_ref().unwrap().total, live.history.as_ref().unwrap().done), (3, 30));
+    two.conflicts(list(2, 2));
+    let live = until(&one, |live| live.conflicts.as_ref().is_some_and(|list| list.total == 2)).await;
+    assert_eq!(live.history.as_ref().unwrap().done, 30, "the other word stays");
 }
 
 #[tokio::test]

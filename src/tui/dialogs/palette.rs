@@ -152,6 +152,7 @@ fn work(world: &World<'_>) -> Vec<JobKind> {
         JobKind::Deploy,
         JobKind::Import,
         JobKind::Sync,
+        JobKind::MockRemove,
         JobKind::Rollout { share: 0 },
     ];
     all.extend(plan.rollout.iter().map(|stage| JobKind::Rollout { share: stage.share }));
