@@ -10,6 +10,7 @@ use crate::plan::{Checklist, Plan};
 use crate::run::event::{Actor, Ending, Mode};
 use crate::run::job::{Failure, JobKind, StepPlan};
 use crate::run::judge::Verdict;
+use crate::run::upkeep::Upkeep;
 
 fn plan() -> Arc<Plan> {
     Arc::new(Plan {
@@ -59,6 +60,12 @@ fn all() -> Vec<Event> {
         Event::JobCancelling { job },
         Event::JobEnded { job, outcome: Outcome::Failed { failure: failure() } },
         Event::Synced { imported: 1, updated: 2, failed: 3 },
+        Event::SyncFailed { what: words() },
+        Event::Held { what: Upkeep::Sync, why: words() },
+        Event::Released { what: Upkeep::Sync },
+        Event::Paced { share: 40 },
+        Event::Mocked { why: words() },
+        Event::HistoryRead { contacts: 7, interactions: 40, failed: 1 },
         Event::Armed,
         Event::Disarmed,
         Event::VerdictChanged { metric: "error_rate".into(), verdict: Verdict::Bad, reading: "7 %".into() },
@@ -96,15 +103,21 @@ const fn place(event: &Event) -> usize {
         Event::JobCancelling { .. } => 19,
         Event::JobEnded { .. } => 20,
         Event::Synced { .. } => 21,
-        Event::Armed => 22,
-        Event::Disarmed => 23,
-        Event::VerdictChanged { .. } => 24,
-        Event::AlertFired { .. } => 25,
-        Event::AlertCleared { .. } => 26,
-        Event::AlertAcknowledged { .. } => 27,
-        Event::FaultInjected { .. } => 28,
-        Event::FaultCleared { .. } => 29,
-        Event::Closed { .. } => 30,
+        Event::SyncFailed { .. } => 22,
+        Event::Held { .. } => 23,
+        Event::Released { .. } => 24,
+        Event::Paced { .. } => 25,
+        Event::Mocked { .. } => 26,
+        Event::HistoryRead { .. } => 27,
+        Event::Armed => 28,
+        Event::Disarmed => 29,
+        Event::VerdictChanged { .. } => 30,
+        Event::AlertFired { .. } => 31,
+        Event::AlertCleared { .. } => 32,
+        Event::AlertAcknowledged { .. } => 33,
+        Event::FaultInjected { .. } => 34,
+        Event::FaultCleared { .. } => 35,
+        Event::Closed { .. } => 36,
     }
 }
 
@@ -115,7 +128,7 @@ fn record(event: Event) -> Record {
 #[test]
 fn every_event_has_words_and_they_differ() {
     let places: BTreeSet<usize> = all().iter().map(place).collect();
-    assert_eq!(places, (0..=30).collect(), "one of each variant");
+    assert_eq!(places, (0..=36).collect(), "one of each variant");
     let said: BTreeSet<String> = all().into_iter().map(|event| words(&record(event), None)).collect();
     assert_eq!(said.len(), all().len(), "no two say the same");
     assert!(said.iter().all(|line| !line.trim().is_empty() && !line.contains('\n')), "{said:#?}");
