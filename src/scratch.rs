@@ -3,8 +3,8 @@
 //! It guarantees: the server ends with this process, however that ends (the server's watcher reads a pipe whose other end
 //! is here; when it closes, the server shuts down); the data stay until the directory is removed, so that an
 //! interrupted rehearsal goes on with them; a second process on the same directory uses the running server instead of starting
-//! another; as root, an unprivileged account owns and runs it. Durability is switched off: a power cut may cost the
-//! rehearsal, and nothing else.
+//! another; as root, an unprivileged account owns and runs it. Durability is switched off unless it is asked for: a power cut
+//! may cost the rehearsal, and nothing else.
 //!
 //! The `pgtemp` crate was looked at. Its cluster lives in a temporary directory and dies with its handle, so nothing could
 //! be resumed; as root it needs `sudo`; it does not end with a killed process; and it panics where a rehearsal has to
@@ -48,6 +48,15 @@ enum Server {
     Adopted,
 }
 
+/// What a power cut may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The data: nothing waits for the disk. Right for rehearsals and tests.
+    Off,
+    /// Nothing that was committed, as in production. Right for measurements.
+    On,
+}
+
 /// A running throwaway PostgreSQL. Dropping it shuts the server down and leaves the data.
 #[derive(Debug)]
 pub struct Scratch {
@@ -57,11 +66,17 @@ pub struct Scratch {
     binaries: Binaries,
     account: Account,
     server: Server,
+    durability: Durability,
 }
 
 impl Scratch {
     /// Starts the cluster of `dir`, or makes one there, or joins the server that another live process runs there.
     pub async fn start(dir: &Path) -> Result<Self, ScratchError> {
+        Self::start_with(dir, Durability::Off).await
+    }
+
+    /// The same, with a say in what a power cut may cost. A server that runs already keeps what it was started with.
+    pub async fn start_with(dir: &Path, durability: Durability) -> Result<Self, ScratchError> {
         let binaries = Binaries::find()?;
         let account = Account::choose()?;
         let dir = account.directory(dir)?;
@@ -82,7 +97,8 @@ impl Scratch {
             });
         }
 
-        let mut scratch = Self { dir, port: 0, password, binaries, account, server: Server::Adopted };
+        let mut scratch =
+            Self { dir, port: 0, password, binaries, account, server: Server::Adopted, durability };
         if scratch.join_running().await? {
             return Ok(scratch);
         }
@@ -244,13 +260,14 @@ impl Scratch {
             "listen_addresses=127.0.0.1".to_owned(),
             format!("port={}", self.port),
             "unix_socket_directories=".into(),
-            "fsync=off".into(),
-            "full_page_writes=off".into(),
-            "synchronous_commit=off".into(),
             "max_connections=60".into(),
             "max_wal_size=2GB".into(),
             "log_line_prefix=%m [%p] ".into(),
         ];
+        if self.durability == Durability::Off {
+            settings
+                .extend(["fsync=off", "full_page_writes=off", "synchronous_commit=off"].map(str::to_owned));
+        }
         if self.binaries.has_library("pg_stat_statements") {
             settings.push("shared_preload_libraries=pg_stat_statements".into());
         }
