@@ -10,11 +10,13 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::{Exit, Files, complain, print, refuse, runtime};
+use crate::plan::config::Layout;
 use crate::run::Failure;
 use crate::secrets::Secrets;
 use crate::workers::migrate::worker::{database, migrations, summary};
 use crate::workers::migrate::{
-    BackupGate, Database, Ended, MigrationSet, Options, Report, backup, down, loss, status, steps, up, verify,
+    BackupGate, Changed, Database, Ended, MigrationSet, Options, Report, adopt, backup, down, foreigners,
+    loss, status, steps, up, verify,
 };
 use told::Told;
 
@@ -26,6 +28,9 @@ pub(super) struct Args {
     /// The directory of the migrations; before the one that gonogo.toml names.
     #[arg(long, global = true, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Whose files they are, if the directory does not show it: gonogo, sqlx, golang-migrate, dbmate, supabase, flyway, goose, plain.
+    #[arg(long, global = true, value_name = "NAME")]
+    layout: Option<Layout>,
     #[command(subcommand)]
     what: What,
 }
@@ -36,18 +41,18 @@ enum What {
     Plan,
     /// Run the migrations that are not applied yet.
     Up {
-        /// Up to and including this number.
+        /// Up to and including this number or version.
         #[arg(long, value_name = "N")]
-        to: Option<u64>,
+        to: Option<String>,
         /// Whether a proven backup must be there.
         #[arg(long, value_enum, default_value_t = Backup::Required)]
         backup: Backup,
     },
     /// Take migrations back, newest first. Says what would be lost, and wants the database's name.
     Down {
-        /// Down to but not including this number.
+        /// Down to but not including this number or version.
         #[arg(long, value_name = "N")]
-        to: Option<u64>,
+        to: Option<String>,
         /// The database's name, as the server says it.
         #[arg(long, value_name = "NAME")]
         confirm: Option<String>,
@@ -58,6 +63,24 @@ enum What {
     Verify,
     /// Back up what the migrations touch, and prove the copy.
     Backup,
+    /// Take over what another tool applied into gonogo's own bookkeeping. The other tool's is not written.
+    Adopt {
+        /// Up to and including this number.
+        #[arg(long, value_name = "N")]
+        to: Option<String>,
+        /// What to do with a file that is not what the other tool ran.
+        #[arg(long, value_enum, default_value_t = Differing::Refuse)]
+        changed: Differing,
+    },
+}
+
+/// What to do with a file that is not what the other tool ran.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Differing {
+    /// Adopt nothing.
+    Refuse,
+    /// Take the file as it is now for what is applied.
+    Accept,
 }
 
 /// Whether a proven backup must be there.
@@ -70,7 +93,7 @@ enum Backup {
 }
 
 pub(super) fn run(args: &Args, files: &Files, json: bool) -> color_eyre::Result<Exit> {
-    let (directory, url) = match files.load() {
+    let (directory, layout, url) = match files.load() {
         Ok(loaded) => {
             let directory =
                 args.dir.clone().unwrap_or_else(|| loaded.path(&loaded.config.deployment.migrations));
@@ -78,19 +101,20 @@ pub(super) fn run(args: &Args, files: &Files, json: bool) -> color_eyre::Result<
             let url = secrets.map_err(|error| error.to_string()).and_then(|secrets| {
                 secrets.secret(&loaded.config.database.url_env).map_err(|missing| missing.to_string())
             });
-            (directory, url)
+            (directory, args.layout.unwrap_or(loaded.config.deployment.layout), url)
         }
         Err(problems) => match &args.dir {
             // The migrations of any project, without a deployment around them.
             Some(directory) => {
                 let secrets = Secrets::of([]);
-                (directory.clone(), secrets.secret(URL_VARIABLE).map_err(|missing| missing.to_string()))
+                let url = secrets.secret(URL_VARIABLE).map_err(|missing| missing.to_string());
+                (directory.clone(), args.layout.unwrap_or_default(), url)
             }
             None => return refuse(&problems, json),
         },
     };
     runtime()?.block_on(async {
-        let set = match migrations(directory).await {
+        let set = match migrations(directory, layout).await {
             Ok(set) => set,
             Err(failure) => return complain(&failure, json),
         };
@@ -132,26 +156,50 @@ async fn act(
                 Backup::Required => BackupGate::Required,
                 Backup::Waived => BackupGate::Waived,
             };
-            let report = up(&db, set, *to, &Options { backup: gate, ..options }, &told).await?;
+            let to = number(set, to.as_deref())?;
+            let report = up(&db, set, to, &Options { backup: gate, ..options }, &told).await?;
             Ok(ended("up", &report, json))
         }
         What::Down { to, confirm } => {
-            let lost = loss(&db, set, *to).await?;
+            let to = number(set, to.as_deref())?;
+            let lost = loss(&db, set, to).await?;
             confirmed(&db, confirm.as_deref(), &lost)?;
-            let report = down(&db, set, *to, &options, &told).await?;
+            let report = down(&db, set, to, &options, &told).await?;
             Ok(ended("back", &report, json))
         }
         What::Backup => {
             let report = backup(&db, set, &options, &told).await?;
             Ok(ended("backup", &report, json))
         }
+        What::Adopt { to, changed } => {
+            let changed = match changed {
+                Differing::Refuse => Changed::Refuse,
+                Differing::Accept => Changed::Accept,
+            };
+            let adopted = adopt(&db, set, number(set, to.as_deref())?, changed, &options).await?;
+            let text = if json {
+                format!(
+                    "{}\n",
+                    json!({ "schema": 1, "tool": adopted.tool, "adopted": adopted.titles, "by": options.by })
+                )
+            } else {
+                told::adopted(&adopted, &options.by)
+            };
+            Ok((text, Exit::Go))
+        }
         What::Status => {
             let standing = status(&db, set).await?;
-            let whole = standing.iter().all(|one| one.unchanged.unwrap_or(true));
+            let foreign = foreigners(&db, set).await?;
+            let whole = standing.iter().all(|one| one.unchanged.unwrap_or(true))
+                && foreign.as_ref().is_none_or(|foreign| foreign.trouble.is_none());
             let text = if json {
-                format!("{}\n", json!({ "schema": 1, "database": db.place(), "migrations": standing }))
+                let all = json!({ "schema": 1, "database": db.place(), "layout": set.reading, "migrations": standing,
+                                  "foreign": foreign, "not_run": set.asides });
+                format!("{all}\n")
             } else {
-                standing.iter().map(told::standing).collect()
+                let lines: String = standing.iter().map(told::standing).collect();
+                let foreign = foreign.as_ref().map(told::foreigners).unwrap_or_default();
+                format!("{lines}{foreign}{}", told::asides(set))
             };
             Ok((text, if whole { Exit::Go } else { Exit::NoGo }))
         }
@@ -173,6 +221,16 @@ async fn act(
             Ok((text, if bad == 0 && !answers.is_empty() { Exit::Go } else { Exit::NoGo }))
         }
     }
+}
+
+/// The number that was named on the command line.
+fn number(set: &MigrationSet, word: Option<&str>) -> Result<Option<u64>, Failure> {
+    let Some(word) = word else { return Ok(None) };
+    set.number_of(word).map(Some).ok_or_else(|| Failure {
+        what: format!("{word:?} is neither a number nor a version of {}", set.origin),
+        state: "nothing was run".into(),
+        next: "see migrate status for the numbers".into(),
+    })
 }
 
 fn confirmed(db: &Database, name: Option<&str>, lost: &[(String, u64)]) -> Result<(), Failure> {
@@ -206,7 +264,9 @@ fn ended(way: &str, report: &Report, json: bool) -> (String, Exit) {
 fn plan(set: &MigrationSet, json: bool) -> serde_json::Result<String> {
     let steps = steps(set);
     if json {
-        return Ok(format!("{}\n", serde_json::to_string_pretty(&json!({ "schema": 1, "steps": steps }))?));
+        let all = json!({ "schema": 1, "layout": set.reading, "steps": steps, "not_run": set.asides });
+        return Ok(format!("{}\n", serde_json::to_string_pretty(&all)?));
     }
-    Ok(steps.iter().map(told::planned).collect())
+    let steps: String = steps.iter().map(told::planned).collect();
+    Ok(format!("read as {}\n{steps}{}", set.reading.words(), told::asides(set)))
 }

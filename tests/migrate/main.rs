@@ -5,10 +5,16 @@
     reason = "a helper of a test fails as a test does: at once, and where it stands"
 )]
 
+mod bad_input;
 mod command;
+mod cut;
 mod faults;
 mod ground;
 mod interrupted;
+mod layouts;
 mod live;
+mod poolers;
+mod proxy;
 mod shipped;
+mod theirs;
 mod worker;

@@ -10,7 +10,7 @@ use crate::run::{Failure, StepOutcome, StepPlan};
 use crate::workers::Edge;
 use crate::workers::migrate::checks::Answer;
 use crate::workers::migrate::survey::{PlannedStep, Standing};
-use crate::workers::migrate::{Moment, Watcher};
+use crate::workers::migrate::{Adopted, Foreign, Foreigners, MigrationSet, Moment, Sameness, Watcher};
 
 /// Prints what it is told.
 pub(super) struct Told {
@@ -115,14 +115,60 @@ impl Watcher for Told {
     }
 }
 
+/// What `adopt` did.
+pub(super) fn adopted(adopted: &Adopted, by: &str) -> String {
+    let lines: String = adopted.titles.iter().map(|title| format!("{title}\n")).collect();
+    let (count, tool) = (adopted.titles.len(), adopted.tool.name());
+    format!("{lines}{count} taken over from {tool}, by {by}; their checks are asked by the next migrate up\n")
+}
+
+/// What another tool's bookkeeping says beyond the migrations.
+pub(super) fn foreigners(foreign: &Foreigners) -> String {
+    let tools: Vec<&str> = foreign.tools.iter().map(|tool| tool.name()).collect();
+    let of = tools.join(" and ");
+    let strangers: String = foreign
+        .strangers
+        .iter()
+        .map(|stranger| format!("NO FILE for {stranger}, which {of} applied\n"))
+        .collect();
+    let trouble =
+        foreign.trouble.as_ref().map_or(String::new(), |trouble| format!("NOTHING CAN BE RUN: {trouble}\n"));
+    format!("{of} has kept books here; they are read and never written\n{strangers}{trouble}")
+}
+
+/// Files that were seen and are not run.
+pub(super) fn asides(set: &MigrationSet) -> String {
+    set.asides.iter().map(|aside| format!("not run: {}: {}\n", aside.file, aside.why)).collect()
+}
+
+/// What another tool says of one migration.
+fn foreign(foreign: &Foreign) -> String {
+    let (tool, when) =
+        (foreign.tool.name(), foreign.when.as_ref().map_or(String::new(), |when| format!(" {when}")));
+    match (&foreign.unfinished, foreign.adopted) {
+        (Some(how), _) => format!("  {how}"),
+        (None, true) => format!("  (applied by {tool}{when})"),
+        (None, false) => {
+            let file = match foreign.file {
+                Sameness::Same => "",
+                Sameness::Differs => "  THE FILE IS NOT WHAT IT RAN",
+                Sameness::NotRecorded => "  (it keeps no checksum)",
+            };
+            format!("  applied by {tool}{when}, not adopted{file}")
+        }
+    }
+}
+
 /// A line of `status`.
 pub(super) fn standing(one: &Standing) -> String {
-    let state = one.state.map_or("not applied", crate::workers::migrate::book::State::word);
+    let unknown = if one.foreign.is_some() { "" } else { "not applied" };
+    let state = one.state.map_or(unknown, crate::workers::migrate::book::State::word);
+    let theirs = one.foreign.as_ref().map_or(String::new(), foreign);
     let when = one.applied_at.map_or(String::new(), |at| format!("  {}", at.format("%Y-%m-%d %H:%M:%S UTC")));
     let by = one.by.as_ref().map_or(String::new(), |by| format!(" by {by}"));
     let file = if one.unchanged == Some(false) { "  THE FILE WAS CHANGED SINCE" } else { "" };
     let back = if one.reversible { "" } else { "  no way back" };
-    format!("{:03} {:<40} {state}{when}{by}{file}{back}\n", one.number, one.name)
+    format!("{:>3} {:<40} {state}{when}{by}{theirs}{file}{back}\n", one.label, one.name)
 }
 
 /// A line of `verify`.

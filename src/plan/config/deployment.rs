@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use serde::Deserialize;
 use url::Url;
 
-use super::words;
+use super::{Layout, words};
 
 /// `[deployment]`: what goes live, and when.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -29,6 +29,8 @@ pub struct Deployment {
     pub checklist: PathBuf,
     /// The directory of the migrations, from the directory of gonogo.toml.
     pub migrations: PathBuf,
+    /// Whose files those are; seen from the directory where it is not named.
+    pub layout: Layout,
 }
 
 impl Default for Deployment {
@@ -40,6 +42,7 @@ impl Default for Deployment {
             timezone: Tz::UTC,
             checklist: "checklist.md".into(),
             migrations: "migrations".into(),
+            layout: Layout::Auto,
         }
     }
 }

@@ -6,6 +6,7 @@
 mod check;
 mod deployment;
 mod guard;
+mod layout;
 pub mod messages;
 pub mod metrics;
 mod services;
@@ -19,6 +20,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 pub use deployment::{App, Database, Deployment, Import, SecretsFile, Store};
+pub use layout::Layout;
 pub use messages::{Channel, Message, PageStatus};
 pub use metrics::MetricTable;
 pub use services::{

@@ -7,7 +7,8 @@ use chrono::{DateTime, Utc};
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
-use super::files::Migration;
+use super::files::{Migration, MigrationSet};
+use super::theirs::{self, Baseline};
 
 /// Made once; nobody but the owner may look in.
 const TABLES: &str = "
@@ -129,6 +130,7 @@ pub struct Book {
     /// By number.
     pub entries: BTreeMap<u64, Entry>,
     pub(crate) traces: BTreeMap<(u64, Direction, u32), Trace>,
+    pub(crate) baseline: Baseline,
 }
 
 impl Book {
@@ -162,6 +164,22 @@ impl Book {
             let trace =
                 Trace { checksum: row.try_get(3)?, title: row.try_get(4)?, ended_at: row.try_get(5)? };
             book.traces.insert((number(&row)?, direction, step), trace);
+        }
+        Ok(book)
+    }
+
+    /// Reads it, and what other tools' bookkeeping says of the files of a set.
+    pub(crate) async fn of(session: &mut PgConnection, set: &MigrationSet) -> Result<Self, sqlx::Error> {
+        let mut book = Self::read(session).await?;
+        book.baseline = theirs::read(session, set).await?;
+        if let Baseline::One(theirs) = &mut book.baseline
+            && exists(session).await?
+        {
+            let numbers: Vec<i64> =
+                sqlx::query_scalar("SELECT DISTINCT number FROM gonogo.history WHERE what = 'adopted'")
+                    .fetch_all(session)
+                    .await?;
+            theirs.adopted = numbers.into_iter().filter_map(|number| u64::try_from(number).ok()).collect();
         }
         Ok(book)
     }
@@ -253,6 +271,31 @@ pub(crate) async fn forget(
     )
     .bind(signed(migration.number))
     .bind(by)
+    .execute(session)
+    .await?;
+    Ok(())
+}
+
+/// What another tool applied is gonogo's to answer for from now on. Its checks have not been asked yet.
+pub(crate) async fn take_over(
+    session: &mut PgConnection,
+    migration: &Migration,
+    applied_at: Option<DateTime<Utc>>,
+    by: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "WITH taken AS (
+           INSERT INTO gonogo.migrations (number, name, checksum, script, state, applied_at, by, steps)
+           VALUES ($1, $2, $3, $4, 'applied', coalesce($5, clock_timestamp()), $6, $7) RETURNING number, name, checksum)
+         INSERT INTO gonogo.history (number, name, what, by, checksum) SELECT number, name, 'adopted', $6, checksum FROM taken",
+    )
+    .bind(signed(migration.number))
+    .bind(&*migration.name)
+    .bind(&*migration.up.checksum)
+    .bind(&*migration.up.text)
+    .bind(applied_at)
+    .bind(by)
+    .bind(i32::try_from(migration.up.statements.len()).unwrap_or(i32::MAX))
     .execute(session)
     .await?;
     Ok(())

@@ -103,10 +103,14 @@ impl Shape {
             Kind::AlterTable { table, additions, validates, .. } => {
                 match (additions.len(), validates.as_slice()) {
                     (0, [one]) => format!("validate {one} on {table}"),
-                    (0, _) => format!(
-                        "alter table {table}: {}",
-                        first_words(tokens.get(3..).unwrap_or_default(), 5)
-                    ),
+                    (0, _) => {
+                        let mut at = Cursor::new(tokens);
+                        at.eat(&["alter", "table"]);
+                        at.eat(&["if", "exists"]);
+                        at.eat(&["only"]);
+                        at.name();
+                        format!("alter table {table}: {}", first_words(at.rest, 5))
+                    }
                     (1, _) => format!(
                         "alter table {table}: add {}",
                         additions.first().map_or("", |add| &add.column)

@@ -10,6 +10,7 @@ use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 
 use super::errors::{next, say};
+use super::pooler;
 use crate::run::job::Failure;
 
 /// The oldest server that is claimed: waitstart in pg_locks, CREATE OR REPLACE TRIGGER.
@@ -61,24 +62,11 @@ impl Database {
         }
         let mut this = Self { options, place, app: app_name.into(), version: 0, name: "".into() };
         let mut session = this.session("look").await?;
-        let first = sqlx::raw_sql(
-            "SELECT pg_backend_pid(), current_setting('server_version_num')::int, current_database()::text",
-        );
+        let first =
+            sqlx::raw_sql("SELECT current_setting('server_version_num')::int, current_database()::text");
         let row = first.fetch_one(&mut session).await.map_err(|error| this.failed(&error))?;
-        let again = sqlx::raw_sql("SELECT pg_backend_pid()");
-        let pid = again.fetch_one(&mut session).await.map_err(|error| this.failed(&error))?;
-        let (one, two): (i32, i32) = (row.try_get(0).unwrap_or(0), pid.try_get(0).unwrap_or(-1));
-        if one != two {
-            return Err(untouched(
-                format!(
-                    "{}: two statements met two servers, so there is a transaction pooler between",
-                    this.place
-                ),
-                "use the direct address or the session pooler, on port 5432",
-            ));
-        }
-        this.version = row.try_get(1).unwrap_or(0);
-        this.name = row.try_get::<String, _>(2).unwrap_or_default().into();
+        this.version = row.try_get(0).unwrap_or(0);
+        this.name = row.try_get::<String, _>(1).unwrap_or_default().into();
         if this.version < OLDEST {
             return Err(untouched(
                 format!(
@@ -89,6 +77,7 @@ impl Database {
                 "upgrade the server first",
             ));
         }
+        pooler::refused(&this, &mut session).await?;
         // The work is done; a server that does not say goodbye changes nothing.
         drop(session.close().await);
         Ok(this)
@@ -96,8 +85,9 @@ impl Database {
 
     /// A connection of its own. `part` shows in pg_stat_activity.
     pub(crate) async fn session(&self, part: &str) -> Result<PgConnection, Failure> {
-        let options =
-            self.options.clone().application_name(&format!("{} {part}", self.app)).log_statements_off();
+        // Some poolers in session mode refuse a connection that asks for this; the server's default loses no digit either.
+        let options = self.options.clone().extra_float_digits(None);
+        let options = options.application_name(&format!("{} {part}", self.app)).log_statements_off();
         let connecting = tokio::time::timeout(ANSWERS_WITHIN, PgConnection::connect_with(&options));
         let mut session = match connecting.await {
             Ok(connected) => connected.map_err(|error| self.failed(&error))?,
@@ -109,17 +99,17 @@ impl Database {
                 });
             }
         };
-        // A role's own time-outs would cut a long build; a dead client's statement should end soon; a firewall should see life.
-        let settings = "SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET tcp_keepalives_idle = 30; \
-                        SET tcp_keepalives_interval = 10; SET client_connection_check_interval = '1s'; \
-                        SET client_min_messages = warning";
-        if let Err(error) = sqlx::raw_sql(settings).execute(&mut session).await {
+        // What a role or a database may have set, and what would cut a long build or change how a file is read. Which of the time-outs
+        // there are depends on the server's version; it lists those that it knows.
+        let settings = "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('statement_timeout', 'lock_timeout', \
+                          'idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout'); \
+                        SET standard_conforming_strings = on; SET client_min_messages = warning";
+        sqlx::raw_sql(settings).execute(&mut session).await.map_err(|error| self.failed(&error))?;
+        // A dead client's statement should end soon; a firewall should see life.
+        let life = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET client_connection_check_interval = '1s'";
+        if let Err(error) = sqlx::raw_sql(life).execute(&mut session).await {
             // Not every platform can watch its sockets.
             tracing::debug!(error = say(&error), "some session settings were refused");
-            sqlx::raw_sql("SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0; SET client_min_messages = warning")
-                .execute(&mut session)
-                .await
-                .map_err(|error| self.failed(&error))?;
         }
         Ok(session)
     }

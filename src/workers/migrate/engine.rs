@@ -9,6 +9,7 @@ use super::checks;
 use super::database::Database;
 use super::files::MigrationSet;
 use super::hold::{holds, undone_by};
+use super::lifeline;
 use super::now::Now;
 use super::plan::{Act, Part, Plan, Task};
 use super::runner::{Runner, broke, describe};
@@ -55,7 +56,7 @@ async fn travel(
     .await?;
     now.free();
     let session = &mut runner.session;
-    let book = Book::read(session).await.map_err(|e| broke("reading the bookkeeping", &e))?;
+    let book = Book::of(session, set).await.map_err(|e| broke("reading the bookkeeping", &e))?;
     let plan = match direction {
         Direction::Up => Plan::up(set, &book, to)?,
         Direction::Down => Plan::down(set, &book, to)?,
@@ -73,8 +74,13 @@ async fn travel(
     watcher.planned(plan.steps()).await?;
     let tables = set.touched();
     let pid = runner.pid;
-    let mut journey =
-        Journey { crew: Crew { db, runner, options, watcher, now: &now }, plan: &plan, done: 0, skipped: 0 };
+    let mut journey = Journey {
+        crew: Crew { db, runner, options, watcher, now: &now },
+        set,
+        plan: &plan,
+        done: 0,
+        skipped: 0,
+    };
     let ended = if plan.tasks.is_empty() {
         journey.finish_the_finished().await?;
         Ended::Complete
@@ -98,6 +104,7 @@ async fn travel(
 
 struct Journey<'a> {
     crew: Crew<'a>,
+    set: &'a MigrationSet,
     plan: &'a Plan<'a>,
     done: usize,
     skipped: usize,
@@ -165,6 +172,15 @@ impl Journey<'_> {
         let Some(head) = tasks.first() else { return Ok(Ok(Vec::new())) };
         self.crew.now.step(place(first), "beginning");
         self.crew.watcher.step_started(place(first)).await?;
+        let (db, session) = (self.crew.db, &mut self.crew.runner.session);
+        if let Err(failure) = lifeline::answers(db, session).await {
+            return Ok(Err(Halt::Failed { at: 0, failure }));
+        }
+        if self.opens(first, head)
+            && let Err(failure) = self.set.still(head.script).await
+        {
+            return Ok(Err(Halt::Failed { at: 0, failure }));
+        }
         if let Act::Check(part, statements) = head.act {
             return Ok(self.check(head, part, statements).await.map(|outcome| vec![outcome]));
         }
@@ -183,6 +199,12 @@ impl Journey<'_> {
                 .map_err(|e| broke("writing the bookkeeping", &e))?;
         }
         Ok(self.crew.run(first, tasks).await)
+    }
+
+    /// Whether this is the first step of its migration in this plan.
+    fn opens(&self, at: usize, task: &Task<'_>) -> bool {
+        let before = at.checked_sub(1).and_then(|before| self.plan.tasks.get(before));
+        before.is_none_or(|before| before.migration.number != task.migration.number)
     }
 
     /// Outcomes, where an earlier attempt did all of these and the catalogue agrees.

@@ -102,6 +102,9 @@ pub(crate) fn next(error: &sqlx::Error) -> &'static str {
         Some("25006") => {
             "the database is read-only, on a replica or because its disk is almost full: correct that first"
         }
+        Some("08P01") => {
+            "what answers there does not speak as PostgreSQL does, as poolers do not: use the direct address of the server"
+        }
         Some("28P01" | "28000") => "check user and password of the connection",
         Some("3D000") => "there is no database of that name: check the connection string",
         Some("42601") => "correct the statement, then run again",

@@ -2,21 +2,33 @@
 //! a set is said here, before a database is touched: a missing way back, two files with one number, a gap, a foreign byte.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::layout::{self, Part};
+use super::layout::{Reading, recognise};
+use super::naming::{self, Aside, Named, Part, Role, same_number};
 use super::sections;
-use super::split::{Statement, checksum, split};
+use super::split::{Frame, Splits, Statement, checksum, split_framed};
+use super::text::{Prints, Text, decode};
+use crate::plan::config::Layout;
 use crate::run::job::Failure;
+
+/// The parser goes as deep as a statement is nested; a file that somebody generated is nested deeper than a small stack.
+const STACK: usize = 256 * 1024 * 1024;
 
 /// Migrations in the order of their numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct MigrationSet {
     /// Where they were read from, in words.
     pub origin: Arc<str>,
+    /// Whose files they are.
+    pub reading: Reading,
     /// Ascending, each number once.
     pub migrations: Vec<Migration>,
+    /// Files that were seen and are not run, with the reason.
+    pub asides: Vec<Aside>,
+    /// The directory, where they are in one.
+    directory: Option<PathBuf>,
 }
 
 /// One migration: the way there, the way back, the proofs.
@@ -48,10 +60,12 @@ impl Migration {
 pub struct Script {
     /// The file, for messages.
     pub file: Arc<str>,
-    /// Its whole text.
+    /// Its whole text, with line ends of one kind.
     pub text: Arc<str>,
-    /// Over the text.
+    /// Over the text; the same whatever the line ends are.
     pub checksum: Arc<str>,
+    /// What other tools write down of its file.
+    pub prints: Prints,
     /// What runs in one transaction.
     pub unit: Unit,
     /// In order.
@@ -80,33 +94,44 @@ pub struct Checks {
     pub after_down: Vec<Statement>,
 }
 
+/// A file as it was found.
+struct File {
+    name: String,
+    text: Text,
+}
+
 impl MigrationSet {
-    /// Reads every migration file of a directory.
+    /// Reads every migration file of a directory, in the layout that it is seen to have.
     pub fn read(directory: &Path) -> Result<Self, Failure> {
+        Self::read_as(directory, Layout::Auto)
+    }
+
+    /// Reads every migration file of a directory.
+    pub fn read_as(directory: &Path, layout: Layout) -> Result<Self, Failure> {
         let io =
             |what: String| refused(what, "name the directory of the migrations in gonogo.toml or with --dir");
         let entries = std::fs::read_dir(directory)
             .map_err(|error| io(format!("cannot read the migrations in {}: {error}", directory.display())))?;
         let mut files = Vec::new();
+        let mut asides = Vec::new();
         for entry in entries {
             let path =
                 entry.map_err(|error| io(format!("cannot read {}: {error}", directory.display())))?.path();
             let Some(name) = path.file_name().and_then(|name| name.to_str()) else { continue };
-            if !path.is_file()
-                || !std::path::Path::new(name).extension().is_some_and(|end| end.eq_ignore_ascii_case("sql"))
-            {
-                continue;
+            if path.is_dir() {
+                asides.extend(below(&path, name));
+            } else if name.to_ascii_lowercase().ends_with(".sql") {
+                let bytes = std::fs::read(&path)
+                    .map_err(|error| io(format!("cannot read {}: {error}", path.display())))?;
+                files.push((name.to_owned(), bytes));
+            } else if name.to_ascii_lowercase().ends_with(".sql.conf") {
+                let why = "Flyway's settings for one script, which are not read here".to_owned();
+                asides.push(Aside { file: name.to_owned(), number: None, why });
+            } else {
+                asides.extend(naming::program(name));
             }
-            let bytes = std::fs::read(&path)
-                .map_err(|error| io(format!("cannot read {}: {error}", path.display())))?;
-            let text = String::from_utf8(bytes).map_err(|error| {
-                let at = error.utf8_error().valid_up_to();
-                let line = error.as_bytes().iter().take(at).filter(|byte| **byte == b'\n').count() + 1;
-                refused(format!("{name}:{line}: not UTF-8"), "save the file as UTF-8")
-            })?;
-            files.push((name.to_owned(), text));
         }
-        Self::from_files(&directory.display().to_string(), files)
+        Self::from_files(&directory.display().to_string(), Some(directory), layout, files, asides)
     }
 
     /// Takes names and texts, as the binary carries them.
@@ -114,32 +139,62 @@ impl MigrationSet {
         origin: &str,
         files: impl IntoIterator<Item = (&'a str, &'a str)>,
     ) -> Result<Self, Failure> {
-        Self::from_files(
-            origin,
-            files.into_iter().map(|(name, text)| (name.to_owned(), text.to_owned())).collect(),
-        )
+        let files =
+            files.into_iter().map(|(name, text)| (name.to_owned(), text.as_bytes().to_vec())).collect();
+        Self::from_files(origin, None, Layout::Auto, files, Vec::new())
     }
 
-    fn from_files(origin: &str, mut files: Vec<(String, String)>) -> Result<Self, Failure> {
-        files.sort();
-        let mut found: BTreeMap<u64, Found> = BTreeMap::new();
-        for (file, text) in files {
-            // A byte-order mark is no SQL; line ends count as they are for the server, not for the checksum.
-            let text = text.strip_prefix('\u{feff}').unwrap_or(&text).replace("\r\n", "\n");
-            for part in layout::parts(&file, &text)? {
-                let entry = found.entry(part.number).or_insert_with(|| Found::new(&part));
-                entry.take(&file, part)?;
+    fn from_files(
+        origin: &str,
+        directory: Option<&Path>,
+        layout: Layout,
+        files: Vec<(String, Vec<u8>)>,
+        asides: Vec<Aside>,
+    ) -> Result<Self, Failure> {
+        let reading = || understood(origin, directory, layout, files, asides);
+        std::thread::scope(|scope| {
+            let reader = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, reading);
+            let stopped = |what: String| refused(what, "see gonogo.log for the place");
+            let reader =
+                reader.map_err(|error| stopped(format!("the migrations could not be read: {error}")))?;
+            reader
+                .join()
+                .unwrap_or_else(|_| Err(stopped(format!("reading the migrations of {origin} broke off"))))
+        })
+    }
+
+    /// Whether the file of a script is still what was read; a run does not begin what nobody can look up any more.
+    pub(crate) async fn still(&self, script: &Script) -> Result<(), Failure> {
+        let Some(directory) = &self.directory else { return Ok(()) };
+        let found = tokio::fs::read(directory.join(&*script.file)).await;
+        let how = match found {
+            Ok(bytes) if Prints::of(&bytes) == script.prints => return Ok(()),
+            Ok(_) => "was changed".to_owned(),
+            Err(error) => format!("cannot be read any more ({error})"),
+        };
+        Err(refused(
+            format!("{} {how} while the run was under way", script.file),
+            "look at the file, plan again, then run again: it goes on with this migration",
+        ))
+    }
+
+    /// The number that a person means: a number, or a version as the files have it.
+    pub fn number_of(&self, word: &str) -> Option<u64> {
+        let labelled = self.migrations.iter().find(|migration| &*migration.label == word);
+        labelled.map(|migration| migration.number).or_else(|| word.parse().ok())
+    }
+
+    /// Small numbers that are missing, each with the migration that comes after the hole.
+    pub(crate) fn gaps(&self) -> impl Iterator<Item = (u64, &Migration)> {
+        self.migrations.windows(2).filter_map(|pair| match pair {
+            // Versions that are dates, or rows of numbers, do not count one by one.
+            [one, next] if next.number < 10_000 => {
+                let programs = |number: u64| self.asides.iter().any(|aside| aside.number == Some(number));
+                let missing = (one.number + 1..next.number).find(|number| !programs(*number));
+                missing.map(|missing| (missing, next))
             }
-        }
-        if found.is_empty() {
-            return Err(refused(
-                format!("no migrations in {origin}"),
-                "name the directory of the migrations",
-            ));
-        }
-        let migrations = found.into_values().map(Found::finish).collect::<Result<Vec<_>, _>>()?;
-        gaps(&migrations)?;
-        Ok(Self { origin: origin.into(), migrations })
+            _ => None,
+        })
     }
 
     /// The migration of a number.
@@ -165,14 +220,115 @@ impl MigrationSet {
     }
 }
 
+/// Everything of a set, once its files are there.
+fn understood(
+    origin: &str,
+    directory: Option<&Path>,
+    layout: Layout,
+    files: Vec<(String, Vec<u8>)>,
+    mut asides: Vec<Aside>,
+) -> Result<MigrationSet, Failure> {
+    let mut read = Vec::new();
+    for (name, bytes) in files {
+        let text = decode(&name, bytes)?;
+        read.push(File { name, text });
+    }
+    read.sort_by(|one, other| one.name.cmp(&other.name));
+    let reading =
+        recognise(layout, directory, read.iter().map(|file| (file.name.as_str(), file.text.text.as_str())));
+    let scheme = naming::scheme(reading, read.iter().map(|file| file.name.as_str()))?;
+    let mut found: BTreeMap<u64, Found> = BTreeMap::new();
+    for File { name, text } in read {
+        let named = match naming::read(reading, scheme, &name)? {
+            Named::Part(part) => part,
+            Named::Aside(aside) => {
+                asides.push(aside);
+                continue;
+            }
+        };
+        for part in parts(reading, &name, &text.text, named)? {
+            let entry = found.entry(part.number).or_insert_with(|| Found::new(&part));
+            entry.take(&name, part, &text.prints)?;
+        }
+    }
+    if found.is_empty() {
+        return Err(nothing(origin, &asides));
+    }
+    let finish = |found: Found| found.finish(reading);
+    let migrations = found.into_values().map(finish).collect::<Result<Vec<_>, _>>()?;
+    asides.sort_by(|one, other| one.file.cmp(&other.file));
+    let directory = directory.map(Path::to_path_buf);
+    let set = MigrationSet { origin: origin.into(), reading, migrations, asides, directory };
+    if reading.forbids_gaps()
+        && let Some((missing, next)) = set.gaps().next()
+    {
+        return Err(gap(missing, next));
+    }
+    Ok(set)
+}
+
+/// The parts of one file; two where a file holds both directions.
+fn parts(reading: Reading, file: &str, text: &str, named: Part) -> Result<Vec<Part>, Failure> {
+    if reading == Reading::Of(super::layout::Tool::Flyway)
+        && let Some(at) = text.find("${")
+    {
+        let line = text.get(..at).unwrap_or_default().matches('\n').count() + 1;
+        return Err(refused(
+            format!("{file}:{line}: a placeholder of Flyway, which is not filled in here"),
+            "write the value, or have Flyway apply this one",
+        ));
+    }
+    let unit = sections::unit(reading, text);
+    let Some(both) = sections::both_directions(reading, file, text)? else {
+        return Ok(vec![Part { unit, text: text.to_owned(), ..named }]);
+    };
+    let of = |section: sections::Section| Part {
+        role: section.role,
+        unit: section.unit.unwrap_or(unit),
+        first_line: section.first_line,
+        text: section.text,
+        ..named.clone()
+    };
+    Ok(both.into_iter().map(of).collect())
+}
+
+/// A directory within the directory, if there is SQL in it.
+fn below(path: &Path, name: &str) -> Option<Aside> {
+    let holds = std::fs::read_dir(path).ok()?.filter_map(Result::ok).any(|entry| {
+        entry.file_name().to_str().is_some_and(|name| name.to_ascii_lowercase().ends_with(".sql"))
+    });
+    let why = "a directory with files of SQL in it, which are not read".to_owned();
+    holds.then(|| Aside { file: format!("{name}/"), number: None, why })
+}
+
+fn nothing(origin: &str, asides: &[Aside]) -> Failure {
+    let what = format!("no migrations in {origin}");
+    let seen: Vec<String> =
+        asides.iter().take(3).map(|aside| format!("{}: {}", aside.file, aside.why)).collect();
+    match seen.as_slice() {
+        [] => refused(what, "name the directory of the migrations"),
+        seen => refused(
+            format!("{what} that are run here; {}", seen.join("; ")),
+            "bring them as files of SQL, or apply them with their own tool",
+        ),
+    }
+}
+
+pub(crate) fn gap(missing: u64, next: &Migration) -> Failure {
+    refused(
+        format!("before {} number {missing} is missing", next.title()),
+        "add the missing file, or number them one after the other",
+    )
+}
+
 /// What was found of one number so far.
 struct Found {
     number: u64,
     name: String,
     label: String,
-    up: Option<(String, Part)>,
-    down: Option<(String, Part)>,
-    check: Option<(String, Part)>,
+    up: Option<(String, Part, Prints)>,
+    down: Option<(String, Part, Prints)>,
+    check: Option<(String, Part, Prints)>,
 }
 
 impl Found {
@@ -187,82 +343,90 @@ impl Found {
         }
     }
 
-    fn take(&mut self, file: &str, part: Part) -> Result<(), Failure> {
+    fn take(&mut self, file: &str, part: Part, prints: &Prints) -> Result<(), Failure> {
         let slot = match part.role {
-            layout::Role::Up => &mut self.up,
-            layout::Role::Down => &mut self.down,
-            layout::Role::Check => &mut self.check,
+            Role::Up => &mut self.up,
+            Role::Down => &mut self.down,
+            Role::Check => &mut self.check,
         };
-        if let Some((other, _)) = slot {
-            return Err(refused(
-                format!("{other} and {file} have the same number {}", part.label),
-                "give one of them another number",
-            ));
+        if let Some((other, ..)) = slot {
+            return Err(same_number(other, file, &part.label));
         }
-        if part.role == layout::Role::Up {
+        if part.role == Role::Up {
             self.name.clone_from(&part.name);
             self.label.clone_from(&part.label);
         }
-        *slot = Some((file.to_owned(), part));
+        *slot = Some((file.to_owned(), part, prints.clone()));
         Ok(())
     }
 
-    fn finish(self) -> Result<Migration, Failure> {
-        let Some((file, up)) = self.up else {
-            let (file, _) = self.down.or(self.check).unwrap_or_else(|| (self.label.clone(), Part::empty()));
+    fn finish(self, reading: Reading) -> Result<Migration, Failure> {
+        let Some((file, up, prints)) = self.up else {
+            let file = self.down.or(self.check).map_or_else(|| self.label.clone(), |(file, ..)| file);
             return Err(refused(
                 format!("{file}: there is no up file for number {}", self.label),
                 "add the up file, or take this one away",
             ));
         };
         let checks = match self.check {
-            Some((file, part)) => sections::checks(&file, &part.text)?,
+            Some((file, part, _)) => sections::checks(&file, &part.text)?,
             None => Checks::default(),
+        };
+        let up = script(&file, &up, prints)?.ok_or_else(|| empty(&file))?;
+        let down = match self.down {
+            None => None,
+            Some((file, part, prints)) => match script(&file, &part, prints)? {
+                // The tools write such a file where nobody wrote a way back.
+                None if !reading.forbids_gaps() => None,
+                None => return Err(empty(&file)),
+                Some(down) => Some(down),
+            },
         };
         Ok(Migration {
             number: self.number,
             name: self.name.into(),
             label: self.label.into(),
-            up: script(&file, &up)?,
-            down: self.down.map(|(file, part)| script(&file, &part)).transpose()?,
+            up,
+            down,
             checks,
         })
     }
 }
 
-fn script(file: &str, part: &Part) -> Result<Script, Failure> {
-    let statements = split(file, &part.text, part.first_line)?;
-    if statements.is_empty() {
-        return Err(refused(
-            format!("{file}: no statement in it"),
-            "write the migration, or take the file away",
-        ));
-    }
-    let alone = statements.iter().any(|one| one.shape.transaction == super::classify::Transaction::Never);
-    let unit = if alone { Unit::Statement } else { part.unit };
-    Ok(Script {
-        file: file.into(),
-        text: part.text.as_str().into(),
-        checksum: checksum(&part.text),
-        unit,
-        statements,
-    })
+fn empty(file: &str) -> Failure {
+    refused(format!("{file}: no statement in it"), "write the migration, or take the file away")
 }
 
-/// Small numbers count one by one; versions that are dates do not.
-fn gaps(migrations: &[Migration]) -> Result<(), Failure> {
-    for pair in migrations.windows(2) {
-        if let [one, next] = pair
-            && next.number < 10_000
-            && next.number > one.number + 1
-        {
-            return Err(refused(
-                format!("after {} comes {}: number {} is missing", one.title(), next.title(), one.number + 1),
-                "add the missing file, or number them one after the other",
-            ));
-        }
+/// A script of a text; none where there is no statement in it.
+fn script(file: &str, part: &Part, prints: Prints) -> Result<Option<Script>, Failure> {
+    let Splits { statements, frame } = split_framed(file, &part.text, part.first_line)?;
+    if statements.is_empty() {
+        return Ok(None);
     }
-    Ok(())
+    let alone = statements.iter().find(|one| one.shape.transaction == super::classify::Transaction::Never);
+    if let (Some(alone), Frame::Transaction(begin)) = (alone, frame) {
+        return Err(refused(
+            format!(
+                "{file}:{}: {}: it cannot run in a transaction, and line {begin} begins one",
+                alone.line, alone.title
+            ),
+            "take BEGIN and COMMIT out, or move it to a file of its own",
+        ));
+    }
+    let unit = match frame {
+        Frame::Transaction(_) => Unit::File,
+        Frame::None if alone.is_some() => Unit::Statement,
+        Frame::None => part.unit,
+    };
+    let text = part.text.replace("\r\n", "\n");
+    Ok(Some(Script {
+        file: file.into(),
+        checksum: checksum(&text),
+        text: text.into(),
+        prints,
+        unit,
+        statements,
+    }))
 }
 
 pub(crate) fn refused(what: String, next: &str) -> Failure {

@@ -1,103 +1,147 @@
-//! Whose file is this, by its name and its marks: our own pairs, sqlx, golang-migrate, dbmate and goose sections, Supabase, Flyway,
-//! and plain `migration-001-x.sql` with `migration-001-rollback.sql`.
+//! Whose files are these? Seen from the whole directory, for one file alone says too little: gonogo's, sqlx's and
+//! golang-migrate's pairs look the same, and only their bookkeeping tells them apart. Nothing is read here but names and marks.
 
-use super::files::{Unit, refused};
-use super::sections;
-use crate::run::job::Failure;
+use std::path::Path;
 
-/// Which way a text leads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Role {
-    Up,
-    Down,
-    Check,
+use serde::Serialize;
+
+use super::{naming, sections};
+use crate::plan::config::Layout;
+
+/// A tool whose files are read, and whose bookkeeping is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tool {
+    /// sqlx: pairs or single files, `-- no-transaction`.
+    Sqlx,
+    /// golang-migrate: pairs.
+    GolangMigrate,
+    /// dbmate: both directions in one file.
+    Dbmate,
+    /// The Supabase CLI: single files, no way back.
+    Supabase,
+    /// Flyway: `V1__name.sql`, `U1__name.sql`.
+    Flyway,
+    /// goose: both directions in one file.
+    Goose,
 }
 
-/// A text with its number and its role.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Part {
-    pub(crate) number: u64,
-    pub(crate) label: String,
-    pub(crate) name: String,
-    pub(crate) role: Role,
-    pub(crate) unit: Unit,
-    pub(crate) first_line: u32,
-    pub(crate) text: String,
-}
-
-impl Part {
-    pub(crate) fn empty() -> Self {
-        Self {
-            number: 0,
-            label: String::new(),
-            name: String::new(),
-            role: Role::Up,
-            unit: Unit::File,
-            first_line: 1,
-            text: String::new(),
+impl Tool {
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Sqlx => "sqlx",
+            Self::GolangMigrate => "golang-migrate",
+            Self::Dbmate => "dbmate",
+            Self::Supabase => "Supabase",
+            Self::Flyway => "Flyway",
+            Self::Goose => "goose",
         }
     }
 }
 
-/// The parts of one file; two where a file holds both directions.
-pub(crate) fn parts(file: &str, text: &str) -> Result<Vec<Part>, Failure> {
-    let named = name(file).ok_or_else(|| {
-        refused(
-            format!("{file}: no number in its name, so its place in the order is unknown"),
-            "name it like 004_what_it_does.up.sql, or move it out of the directory",
-        )
-    })?;
-    let unit = sections::unit(text);
-    if let Some(both) = sections::both_directions(file, text)? {
-        return Ok(both
-            .into_iter()
-            .map(|section| Part {
-                role: section.role,
-                unit: section.unit.unwrap_or(unit),
-                first_line: section.first_line,
-                text: section.text,
-                ..named.clone()
-            })
-            .collect());
-    }
-    Ok(vec![Part { unit, text: text.to_owned(), ..named }])
+/// How the files of a set are read, and whose bookkeeping may speak of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reading {
+    /// gonogo's own pairs.
+    Own,
+    /// `migration-001-x.sql` with `migration-001-rollback.sql`; no tool keeps books for them.
+    Plain,
+    /// Pairs that carry nobody's mark.
+    Pairs,
+    /// Single files that carry nobody's mark.
+    Singles,
+    /// A tool's.
+    Of(Tool),
 }
 
-/// Number, name and role from a file's name.
-fn name(file: &str) -> Option<Part> {
-    let stem = file.get(..file.len().checked_sub(4)?)?;
-    let lower = stem.to_ascii_lowercase();
-    let (stem, mut role) = if let Some(rest) = lower.strip_suffix(".up") {
-        (stem.get(..rest.len())?, Role::Up)
-    } else if let Some(rest) = lower.strip_suffix(".down") {
-        (stem.get(..rest.len())?, Role::Down)
-    } else if let Some(rest) = lower.strip_suffix(".check") {
-        (stem.get(..rest.len())?, Role::Check)
-    } else {
-        (stem, Role::Up)
-    };
-    let lower = stem.to_ascii_lowercase();
-    let mut rest = stem;
-    // Flyway: V1__name and U1__name, its number possibly with dots.
-    if lower.starts_with(['v', 'u'])
-        && stem.get(1..2).is_some_and(|next| next.starts_with(|c: char| c.is_ascii_digit()))
+impl Reading {
+    /// The tools that write such files.
+    pub const fn tools(self) -> &'static [Tool] {
+        match self {
+            Self::Own | Self::Plain => &[],
+            Self::Pairs => &[Tool::Sqlx, Tool::GolangMigrate],
+            Self::Singles => &[Tool::Sqlx, Tool::Supabase],
+            Self::Of(Tool::Sqlx) => &[Tool::Sqlx],
+            Self::Of(Tool::GolangMigrate) => &[Tool::GolangMigrate],
+            Self::Of(Tool::Dbmate) => &[Tool::Dbmate],
+            Self::Of(Tool::Supabase) => &[Tool::Supabase],
+            Self::Of(Tool::Flyway) => &[Tool::Flyway],
+            Self::Of(Tool::Goose) => &[Tool::Goose],
+        }
+    }
+
+    /// For a person.
+    pub const fn words(self) -> &'static str {
+        match self {
+            Self::Own => "gonogo's own pairs",
+            Self::Plain => "plain numbered files",
+            Self::Pairs => "numbered pairs, as gonogo, sqlx and golang-migrate write them",
+            Self::Singles => "numbered files without a way back, as sqlx and Supabase write them",
+            Self::Of(tool) => tool.name(),
+        }
+    }
+
+    /// Whether a hole in small numbers is a mistake. The tools let one be, and old migrations are taken away in some projects.
+    pub(crate) const fn forbids_gaps(self) -> bool {
+        matches!(self, Self::Own | Self::Plain)
+    }
+}
+
+/// Whose files these are: as somebody named it, else as the directory looks.
+pub(crate) fn recognise<'a>(
+    named: Layout,
+    directory: Option<&Path>,
+    files: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+) -> Reading {
+    match named {
+        Layout::Auto => {}
+        Layout::Gonogo => return Reading::Own,
+        Layout::Plain => return Reading::Plain,
+        Layout::Sqlx => return Reading::Of(Tool::Sqlx),
+        Layout::GolangMigrate => return Reading::Of(Tool::GolangMigrate),
+        Layout::Dbmate => return Reading::Of(Tool::Dbmate),
+        Layout::Supabase => return Reading::Of(Tool::Supabase),
+        Layout::Flyway => return Reading::Of(Tool::Flyway),
+        Layout::Goose => return Reading::Of(Tool::Goose),
+    }
+    let any = |wanted: &dyn Fn(&str, &str) -> bool| files.clone().any(|(name, text)| wanted(name, text));
+    let ends = |name: &str, end: &str| name.to_ascii_lowercase().ends_with(end);
+    if any(&|_, text| sections::whose(text) == Some(Tool::Dbmate)) {
+        Reading::Of(Tool::Dbmate)
+    } else if any(&|_, text| sections::whose(text) == Some(Tool::Goose)) {
+        Reading::Of(Tool::Goose)
+    } else if any(&|name, _| is_flyway(name)) {
+        Reading::Of(Tool::Flyway)
+    } else if directory.is_some_and(|path| path.ends_with("supabase/migrations")) {
+        Reading::Of(Tool::Supabase)
+    } else if any(&|name, text| ends(name, ".check.sql") || sections::is_ours(text)) {
+        Reading::Own
+    } else if any(&|name, _| ends(name, ".up.sql")) {
+        Reading::Pairs
+    } else if any(&|name, _| name.to_ascii_lowercase().starts_with("migration"))
+        || any(&|back, _| {
+            let stem = back.get(..back.len().saturating_sub(4)).unwrap_or_default();
+            naming::leads_back(stem) && any(&|there, _| there != back && digits(there) == digits(back))
+        })
     {
-        if lower.starts_with('u') {
-            role = Role::Down;
-        }
-        rest = stem.get(1..)?;
-    } else if let Some(plain) = lower.strip_prefix("migration") {
-        rest = stem.get(stem.len() - plain.len()..)?.trim_start_matches(['-', '_']);
+        Reading::Plain
+    } else {
+        Reading::Singles
     }
-    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-    let number = digits.parse().ok()?;
-    let name = rest.get(digits.len()..)?.trim_start_matches(['-', '_', '.']);
-    let lower = name.to_ascii_lowercase();
-    for word in ["rollback", "down", "revert", "undo"] {
-        if lower == word || lower.ends_with(&format!("-{word}")) || lower.ends_with(&format!("_{word}")) {
-            role = Role::Down;
-        }
-    }
-    let name = if name.is_empty() { "unnamed" } else { name };
-    Some(Part { number, label: digits, name: name.to_owned(), role, ..Part::empty() })
+}
+
+/// `V1__name.sql`: a letter, a version, two underscores.
+fn is_flyway(name: &str) -> bool {
+    let mut chars = name.chars();
+    matches!(chars.next(), Some('V' | 'U' | 'v' | 'u'))
+        && name.contains("__")
+        && chars.next().is_some_and(|c| c.is_ascii_digit())
+}
+
+/// The digits that a plain name begins with, behind "migration-" where that stands there.
+fn digits(name: &str) -> &str {
+    let rest = name.trim_start_matches(|c: char| !c.is_ascii_digit());
+    rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default()
 }

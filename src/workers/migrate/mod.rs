@@ -2,6 +2,7 @@
 //! stopping its clients, proven by checks, resumed at the step after any kill. The engine knows a [`Watcher`] and a
 //! [`Database`], nothing of journals, jobs or screens.
 
+mod adopt;
 mod alter;
 pub mod backup;
 pub mod book;
@@ -12,31 +13,45 @@ pub mod database;
 pub mod engine;
 mod errors;
 pub mod files;
+mod flyway;
 mod hold;
 mod inspect;
 mod layout;
+mod ledger;
+mod lifeline;
 mod lock;
 mod look;
+mod naming;
 mod now;
 mod plan;
+mod pooler;
+mod psql;
 mod runner;
 mod sampler;
 mod sections;
 pub mod split;
 mod step;
 pub mod survey;
+mod text;
+mod theirs;
 pub mod watch;
 pub mod worker;
 
 #[cfg(test)]
 mod files_tests;
 #[cfg(test)]
+mod split_laws;
+#[cfg(test)]
 mod split_tests;
 
+pub use adopt::{Adopted, Changed, adopt};
 pub use backup::backup;
 pub use database::Database;
 pub use engine::{down, up};
 pub use files::MigrationSet;
-pub use survey::{loss, status, steps, verify};
+pub use layout::{Reading, Tool};
+pub use naming::Aside;
+pub use survey::{Foreigners, foreigners, loss, status, steps, verify};
+pub use theirs::{Foreign, Sameness};
 pub use watch::{BackupGate, Edge, Ended, Moment, Options, Report, Watcher};
 pub use worker::{DeskWatcher, MigrateWorker};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::book::{Book, Direction, Entry, State, Trace};
-use super::files::{Migration, MigrationSet, Script, Unit, refused};
+use super::files::{Migration, MigrationSet, Script, Unit, gap, refused};
 use super::split::Statement;
 use crate::run::job::{Failure, StepPlan};
 
@@ -59,10 +59,26 @@ impl<'a> Plan<'a> {
     pub(crate) fn up(set: &'a MigrationSet, book: &Book, to: Option<u64>) -> Result<Self, Failure> {
         known(set, book, to)?;
         let mut plan = Self::default();
-        let newest = book.entries.keys().next_back().copied().unwrap_or(0);
+        book.baseline.sound(set)?;
+        let newest = book.entries.keys().next_back().copied().max(book.baseline.newest()).unwrap_or(0);
+        let stands = |number: u64| book.entries.contains_key(&number) || book.baseline.applied(number);
+        let wanted = |number: u64| !stands(number) && to.is_none_or(|to| number <= to);
+        if let Some(aside) = set.asides.iter().find(|aside| aside.number.is_some_and(wanted)) {
+            return Err(refused(
+                format!("{}: {}, and it is not applied", aside.file, aside.why),
+                "apply it with its own tool in its turn, or write it in SQL",
+            ));
+        }
+        if let Some((missing, next)) = set.gaps().find(|(_, next)| wanted(next.number)) {
+            return Err(gap(missing, next));
+        }
         for migration in set.migrations.iter().filter(|migration| to.is_none_or(|to| migration.number <= to))
         {
             let entry = book.entries.get(&migration.number);
+            if entry.is_none() && book.baseline.applied(migration.number) {
+                book.baseline.unchanged(migration)?;
+                continue;
+            }
             if entry.is_none() && migration.number < newest {
                 return Err(refused(
                     format!("{} is not applied, but a later one is", migration.title()),
@@ -94,6 +110,18 @@ impl<'a> Plan<'a> {
     /// The way back, newest first, down to but not including `to`.
     pub(crate) fn down(set: &'a MigrationSet, book: &Book, to: Option<u64>) -> Result<Self, Failure> {
         known(set, book, to)?;
+        if let Some((theirs, row)) = set.migrations.iter().rev().find_map(|migration| {
+            book.baseline.row(migration.number).filter(|_| to.is_some_and(|to| migration.number > to))
+        }) {
+            return Err(refused(
+                format!(
+                    "{} was applied by {} and is in its bookkeeping, which is not written here",
+                    row.title(),
+                    theirs.tool.name()
+                ),
+                "take it back with that tool, or take it over first with migrate adopt",
+            ));
+        }
         let mut plan = Self::default();
         for entry in book.entries.values().rev().filter(|entry| to.is_none_or(|to| entry.number > to)) {
             let Some(migration) = set.get(entry.number) else { continue };

@@ -9,6 +9,7 @@ use sqlx::postgres::PgConnection;
 
 use super::database::Database;
 use super::errors::{next, say};
+use super::lifeline::Who;
 use crate::run::job::Failure;
 use crate::run::live::Blocker;
 
@@ -21,6 +22,8 @@ const POLL: Duration = Duration::from_millis(200);
 pub(crate) struct Runner {
     pub(crate) session: PgConnection,
     pub(crate) pid: i32,
+    /// Names the session for those who look at it from outside.
+    pub(crate) who: Who,
 }
 
 impl Runner {
@@ -58,7 +61,8 @@ impl Runner {
         let proof = sqlx::query(
             "SELECT pg_backend_pid(), EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
                AND pid = pg_backend_pid() AND (classid::bigint << 32) | objid::bigint = $1
-               AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))",
+               AND database = (SELECT oid FROM pg_database WHERE datname = current_database())),
+               (SELECT backend_start::text FROM pg_stat_activity WHERE pid = pg_backend_pid())",
         );
         let proof = proof.bind(KEY).fetch_one(&mut session).await.map_err(|error| db.failed(&error))?;
         let (pid, held) = (proof.try_get(0).unwrap_or(0), proof.try_get(1).unwrap_or(false));
@@ -70,7 +74,8 @@ impl Runner {
                     .into(),
             });
         }
-        Ok(Self { session, pid })
+        let since = proof.try_get::<Option<String>, _>(2).ok().flatten().unwrap_or_default();
+        Ok(Self { session, pid, who: Who { pid, since } })
     }
 }
 

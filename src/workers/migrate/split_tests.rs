@@ -97,12 +97,36 @@ fn added_columns_keep_their_definition() {
 fn what_must_not_run_is_refused_with_its_line() {
     let of = |sql: &str| split("f.sql", sql, 1).expect_err("refused").what;
     assert!(
-        of("SELECT 1;\ncreate tabl oops;").starts_with("f.sql:2: syntax error"),
+        of("SELECT 1;\ncreate tabl oops;").starts_with("f.sql:2:1: syntax error"),
         "{}",
         of("SELECT 1;\ncreate tabl oops;")
     );
-    assert_eq!(of("SELECT 1;\n\\i other.sql\n"), "f.sql:2: \\i is a command of psql, which is not run here");
-    assert_eq!(of("BEGIN;\nSELECT 1;\nCOMMIT;"), "f.sql:1: BEGIN inside a migration");
-    assert!(of("SELECT 1;\0").contains("NUL"));
+    let psql = |line: u32, command: &str| {
+        format!("f.sql:{line}: {command} is a command of psql, which is not run here")
+    };
+    assert_eq!(of("SELECT 1;\n\\i other.sql\n"), psql(2, "\\i"));
+    assert_eq!(of("\\copy t from 'rows.csv' csv\n"), psql(1, "\\copy"));
+    assert_eq!(of("SELECT 1;\n\nSELECT 'x' \\gset\n"), psql(3, "\\gset"));
+    assert_eq!(of("\\restrict abc\nSELECT 1;\n"), psql(1, "\\restrict"));
+    assert!(of("SELECT 1;\nSAVEPOINT s;").starts_with("f.sql:2: SAVEPOINT s inside a migration"));
+    assert!(of("BEGIN;\nSELECT 1;").starts_with("f.sql:1: BEGIN inside a migration"));
+    assert!(of("SELECT 1;\0").contains("f.sql:1: a NUL byte"));
     assert!(split("f.sql", "SELECT '\n\\d not a command';", 1).is_ok());
+    assert!(split("f.sql", "SELECT E'it\\'s \\\\ one';", 1).is_ok());
+}
+
+#[test]
+fn rows_for_psql_are_named_before_they_are_taken_for_sql() {
+    let dump = "CREATE TABLE t (a int, b text);\nCOPY public.t (a, b) FROM stdin;\n1\tx;y\n2\t\\N\n\\.\n\nSELECT 1;\n";
+    let failure = split("f.sql", dump, 1).expect_err("refused");
+    assert!(
+        failure.what.starts_with("f.sql:2: COPY … FROM STDIN takes its rows from psql's script"),
+        "{failure}"
+    );
+    assert!(
+        split("f.sql", "COPY t FROM '/srv/rows.csv' WITH (FORMAT csv);", 1).is_ok(),
+        "the server reads that"
+    );
+    let variable = split("f.sql", "SELECT :'name';", 1).expect_err("refused");
+    assert!(variable.next.contains("variables of psql"), "{variable}");
 }

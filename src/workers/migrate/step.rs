@@ -10,6 +10,7 @@ use super::engine::{deadline, place};
 use super::errors::{is_contention, is_cut, next, say_at, sqlstate};
 use super::hold::holds;
 use super::inspect::{Found, inspect};
+use super::lifeline;
 use super::look::{Looked, look};
 use super::now::Now;
 use super::plan::{Act, Task};
@@ -42,6 +43,8 @@ enum Stop {
     Sql(sqlx::Error),
     Shape(String),
     Cancelled,
+    /// Nobody will answer on this session any more; it is not to be used again.
+    Lost(Failure),
 }
 
 impl From<sqlx::Error> for Stop {
@@ -81,6 +84,7 @@ impl Crew<'_> {
                     }
                     return Ok(outcomes);
                 }
+                Err(Stop::Lost(failure)) => return Err(Halt::Failed { at, failure }),
                 Err(stop) => stop,
             };
             // After an error the transaction is dead; where there is none, this says nothing.
@@ -188,15 +192,21 @@ impl Crew<'_> {
     async fn execute(&mut self, statement: &Statement) -> Result<String, Stop> {
         let began = Instant::now();
         let (db, pid, watcher) = (self.db, self.runner.pid, self.watcher);
+        let lost = lifeline::lost(db, &self.runner.who);
+        tokio::pin!(lost);
         let running = run(&mut self.runner.session, &statement.text);
         tokio::pin!(running);
         let (result, cancelled) = tokio::select! {
             result = &mut running => (result, false),
+            failure = &mut lost => return Err(Stop::Lost(failure)),
             () = watcher.cancelled() => {
                 if let Err(failure) = db.cancel_own(pid).await {
                     tracing::warn!(%failure, "the running statement could not be cancelled");
                 }
-                (running.await, true)
+                tokio::select! {
+                    result = &mut running => (result, true),
+                    failure = &mut lost => return Err(Stop::Lost(failure)),
+                }
             }
         };
         match result {
@@ -261,6 +271,7 @@ impl Crew<'_> {
             state = format!("{state}; {left}");
         }
         let failure = match stop {
+            Stop::Lost(failure) => failure,
             Stop::Cancelled => {
                 return Halt::GivenUp { at, because: format!("cancelled in mid-statement; {state}") };
             }

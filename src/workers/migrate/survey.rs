@@ -9,7 +9,9 @@ use super::checks::{Answer, ask};
 use super::classify::Kind;
 use super::database::Database;
 use super::files::MigrationSet;
+use super::layout::Tool;
 use super::runner::broke;
+use super::theirs::{self, Baseline, Foreign, Sameness};
 use crate::run::job::Failure;
 
 /// How far one migration is.
@@ -17,6 +19,8 @@ use crate::run::job::Failure;
 pub struct Standing {
     /// Its number.
     pub number: u64,
+    /// The number or version as the file has it.
+    pub label: String,
     /// Its name.
     pub name: String,
     /// Its state in the bookkeeping; none if it was never begun.
@@ -29,6 +33,19 @@ pub struct Standing {
     pub unchanged: Option<bool>,
     /// Whether there is a way back.
     pub reversible: bool,
+    /// What another tool's bookkeeping says of it.
+    pub foreign: Option<Foreign>,
+}
+
+/// What another tool's bookkeeping holds besides the migrations of a set.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Foreigners {
+    /// The tool; several, where nobody said whose the files are.
+    pub tools: Vec<Tool>,
+    /// What is applied and has no file.
+    pub strangers: Vec<String>,
+    /// Why nothing can be run on top of it, if that is so.
+    pub trouble: Option<String>,
 }
 
 /// A statement as it would be run, with what it locks.
@@ -71,27 +88,54 @@ pub fn steps(set: &MigrationSet) -> Vec<PlannedStep> {
 /// How far each migration is.
 pub async fn status(db: &Database, set: &MigrationSet) -> Result<Vec<Standing>, Failure> {
     let mut session = db.session("status").await?;
-    let book = Book::read(&mut session).await.map_err(|e| broke("reading the bookkeeping", &e))?;
+    let book = Book::of(&mut session, set).await.map_err(|e| broke("reading the bookkeeping", &e))?;
     let standing = |migration: &super::files::Migration| {
         let entry = book.entries.get(&migration.number);
         Standing {
             number: migration.number,
+            label: migration.label.to_string(),
             name: migration.name.to_string(),
             state: entry.map(|entry| entry.state),
             applied_at: entry.and_then(|entry| entry.applied_at),
             by: entry.map(|entry| entry.by.clone()),
             unchanged: entry.map(|entry| *entry.checksum == *migration.up.checksum),
             reversible: migration.down.is_some(),
+            foreign: theirs::foreign(&book.baseline, migration),
         }
     };
     Ok(set.migrations.iter().map(standing).collect())
 }
 
+/// What another tool's bookkeeping says beyond the migrations of a set; none where there is no such bookkeeping.
+pub async fn foreigners(db: &Database, set: &MigrationSet) -> Result<Option<Foreigners>, Failure> {
+    let mut session = db.session("status").await?;
+    let baseline = theirs::read(&mut session, set).await.map_err(|e| broke("reading the bookkeeping", &e))?;
+    let trouble = baseline.sound(set).err().map(|failure| failure.what);
+    Ok(match baseline {
+        Baseline::None => None,
+        Baseline::One(theirs) => Some(Foreigners {
+            tools: vec![theirs.tool],
+            strangers: theirs.strangers.iter().map(super::ledger::Row::title).collect(),
+            trouble,
+        }),
+        Baseline::Several(tools) => Some(Foreigners { tools, strangers: Vec::new(), trouble }),
+    })
+}
+
 /// Asks the checks of every applied migration again.
 pub async fn verify(db: &Database, set: &MigrationSet) -> Result<Vec<(u64, Answer)>, Failure> {
     let mut session = db.session("verify").await?;
-    let book = Book::read(&mut session).await.map_err(|e| broke("reading the bookkeeping", &e))?;
+    let book = Book::of(&mut session, set).await.map_err(|e| broke("reading the bookkeeping", &e))?;
     let mut answers = Vec::new();
+    for migration in set.migrations.iter().filter(|one| !book.entries.contains_key(&one.number)) {
+        let Some((theirs, row)) = book.baseline.row(migration.number) else { continue };
+        let same = theirs::sameness(row, migration);
+        let name = format!("{} applied it from this file", theirs.tool.name());
+        let ok = book.baseline.applied(migration.number) && same != Sameness::Differs;
+        answers.push((migration.number, Answer { name, ok, detail: migration.up.file.to_string() }));
+        let asked = ask(&mut session, &migration.checks.file, &migration.checks.after).await?;
+        answers.extend(asked.into_iter().map(|answer| (migration.number, answer)));
+    }
     for number in book.applied() {
         let Some(migration) = set.get(number) else {
             let detail = format!("no file of that number in {}", set.origin);

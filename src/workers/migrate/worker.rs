@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use super::watch::{BackupGate, Ended, Moment, Options, Report, Watcher};
 use super::{Database, MigrationSet, backup, down, up};
+use crate::plan::config::Layout;
 use crate::run::job::Facts;
 use crate::run::live::{More, Progress};
 use crate::run::{Failure, JobKind, StepOutcome, StepPlan, WorkerId};
@@ -25,7 +26,8 @@ impl MigrateWorker {
     }
 
     async fn work(&self, desk: &Desk) -> Result<End, Failure> {
-        let set = migrations(self.kit.path(&self.kit.config().deployment.migrations)).await?;
+        let deployment = &self.kit.config().deployment;
+        let set = migrations(self.kit.path(&deployment.migrations), deployment.layout).await?;
         let db = database(&self.kit.database_url()?).await?;
         let options = Options {
             by: desk.job().by.name.to_string(),
@@ -67,8 +69,8 @@ impl Worker for MigrateWorker {
 }
 
 /// Reads the migrations of a directory, without holding anybody up.
-pub async fn migrations(directory: PathBuf) -> Result<MigrationSet, Failure> {
-    let reading = tokio::task::spawn_blocking(move || MigrationSet::read(&directory));
+pub async fn migrations(directory: PathBuf, layout: Layout) -> Result<MigrationSet, Failure> {
+    let reading = tokio::task::spawn_blocking(move || MigrationSet::read_as(&directory, layout));
     reading.await.map_err(|error| Failure {
         what: format!("the migrations could not be read: {error}"),
         state: "nothing was run".into(),

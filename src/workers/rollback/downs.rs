@@ -22,7 +22,8 @@ pub struct EngineDowns(pub Kit);
 
 impl EngineDowns {
     async fn open(&self) -> Result<(Database, MigrationSet), Failure> {
-        let set = migrations(self.0.path(&self.0.config().deployment.migrations)).await?;
+        let deployment = &self.0.config().deployment;
+        let set = migrations(self.0.path(&deployment.migrations), deployment.layout).await?;
         Ok((database(&self.0.database_url()?).await?, set))
     }
 

@@ -9,8 +9,8 @@ use super::{Case, Proof, Proven, failure};
 use crate::workers::migrate::{self, worker};
 
 pub(super) async fn prove(case: &Case<'_>, only: Option<u64>) -> Proven {
-    let directory = case.kit.path(&case.kit.config().deployment.migrations);
-    let set = worker::migrations(directory).await?;
+    let deployment = &case.kit.config().deployment;
+    let set = worker::migrations(case.kit.path(&deployment.migrations), deployment.layout).await?;
     let wanted = set.migrations.iter().map(|migration| migration.number);
     let wanted: Vec<u64> = wanted.filter(|number| only.is_none_or(|only| only == *number)).collect();
     if wanted.is_empty() {

@@ -1,0 +1,5 @@
+-- migrate:up
+create table plans (id int primary key);
+
+-- migrate:down
+

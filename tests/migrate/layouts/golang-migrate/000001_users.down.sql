@@ -1,0 +1,2 @@
+DROP FUNCTION touched();
+DROP TABLE users;

@@ -1,0 +1,2 @@
+exports.up = (pgm) => pgm.createTable('users', { id: 'id' });
+exports.down = (pgm) => pgm.dropTable('users');

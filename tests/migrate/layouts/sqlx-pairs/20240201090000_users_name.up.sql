@@ -1,0 +1,3 @@
+-- no-transaction
+ALTER TABLE users ADD COLUMN name text;
+CREATE INDEX CONCURRENTLY users_name ON users (name);

@@ -1,0 +1,1 @@
+create table public.undo (id bigint primary key, what text not null);
