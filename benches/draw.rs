@@ -33,7 +33,9 @@ fn drawn(bencher: Bencher<'_, '_>, moment: &str, boot: &Boot, (width, height): (
         state: &story.state,
         live: &story.live,
         boot,
+        trouble: None,
         now: story.now,
+        lag: std::time::Duration::ZERO,
         cockpit: "lead-cockpit",
         faults: &faults,
     };

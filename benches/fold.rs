@@ -42,7 +42,13 @@ async fn write(path: &Path) {
                 let reading = format!("0.{} %, n {}", number % 10, 400 + number % 100);
                 report(Report::Verdict { metric: "error_rate".into(), verdict, reading })
             }
-            1 => report(Report::Synced { imported: number % 7, updated: number % 11, failed: 0 }),
+            1 => report(Report::Synced {
+                imported: number % 7,
+                updated: number % 11,
+                unchanged: 0,
+                failed: 0,
+                conflicts: 0,
+            }),
             _ => {
                 let text = format!("remark {number}: nothing to see, and it is written down all the same");
                 decide(state, &lead, Command::Note { item: None, kind: NoteKind::Note, text })

@@ -50,7 +50,9 @@ fn picture(story: &fixture::Story, boot: &Boot, area: Rect, theme: &Theme, keys:
         state: &story.state,
         live: &story.live,
         boot,
+        trouble: None,
         now: story.now,
+        lag: std::time::Duration::ZERO,
         cockpit: "lead-cockpit",
         faults: &faults,
     };
@@ -73,6 +75,7 @@ async fn live(story: fixture::Story, boot: Boot, theme: Theme) -> color_eyre::Re
     let (_state, states) = watch::channel(Arc::new(story.state));
     let (_live, lives) = watch::channel(Arc::new(story.live));
     let (_boot, boots) = watch::channel(boot);
+    let (_trouble, troubles) = watch::channel(None);
     let (notices, heard) = mpsc::channel(8);
     let (order, mut orders) = mpsc::channel(8);
     tokio::spawn(async move {
@@ -90,6 +93,7 @@ async fn live(story: fixture::Story, boot: Boot, theme: Theme) -> color_eyre::Re
         state: states,
         live: lives,
         boot: boots,
+        trouble: troubles,
         notices: heard,
         orders: order,
         clock: Clock::paced(story.now, 1.0),

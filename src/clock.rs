@@ -32,6 +32,9 @@ impl Pace {
     }
 }
 
+/// What one request and its answer may take on a busy machine, in wall time.
+const WORK: Duration = Duration::from_secs(2);
+
 #[derive(Debug)]
 enum Kind {
     Wall,
@@ -126,6 +129,13 @@ impl Clock {
         }
     }
 
+    /// How much of this clock's time may pass while honest work is still under way: a request takes the seconds of the wall that
+    /// it takes, and at speed 240 two of them are eight minutes. Nothing on the wall's own clock: there a reading is as old as
+    /// it is.
+    pub fn lag(&self) -> Duration {
+        self.pace().map_or(Duration::ZERO, |pace| WORK.mul_f64(pace.speed.max(0.0)))
+    }
+
     /// The wall time that `span` of this clock takes.
     pub fn wall_of(&self, span: Duration) -> Duration {
         self.pace().map_or(span, |pace| span.div_f64(pace.speed.max(f64::MIN_POSITIVE)))
@@ -156,6 +166,12 @@ mod tests {
         let (moved, ()) = tokio::join!(async { clock.jump_to(noon() + TimeDelta::weeks(2)) }, week);
         assert!(moved);
         assert!(!clock.jump_to(noon()), "never back");
+    }
+
+    #[test]
+    fn only_a_clock_that_races_leaves_honest_work_behind() {
+        assert_eq!(Clock::wall().lag(), Duration::ZERO);
+        assert_eq!(Clock::paced(noon(), 240.0).lag(), Duration::from_mins(8));
     }
 
     #[test]

@@ -43,17 +43,21 @@ pub(super) fn run(files: &Files, args: &seat::Args) -> color_eyre::Result<Exit> 
         let behind = tokio::spawn(async move {
             let boot = front.boot.clone();
             match open(journal, clock, loaded, actor, id, &boot).await {
-                Ok(opened) => front.serve(opened).await,
+                Ok(opened) => {
+                    front.serve(opened).await;
+                    Exit::Go
+                }
                 Err(error) => {
                     tracing::error!(%error, "the cockpit was not opened");
                     boot.failed(&error.to_string(), "nothing was changed; mend it, then start again");
                     front.stand_by().await;
+                    Exit::Usage
                 }
             }
         });
         let shown = tui::run(feed, options).await;
-        behind.await?;
-        shown.map(|()| Exit::Go)
+        let exit = behind.await?;
+        shown.map(|()| exit)
     })
 }
 

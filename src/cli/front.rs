@@ -48,6 +48,7 @@ impl Drop for Backstage {
 pub(super) struct Front {
     state: watch::Sender<Arc<State>>,
     live: watch::Sender<Arc<Live>>,
+    trouble: watch::Sender<Option<Arc<str>>>,
     pub(super) boot: Starting,
     notices: mpsc::Sender<Notice>,
     orders: mpsc::Receiver<Order>,
@@ -90,29 +91,32 @@ pub(super) fn pair(clock: Clock, seat: Actor, cockpit: Arc<str>, steps: &[&str])
         status: if place == 0 { BootStatus::Doing } else { BootStatus::Waiting },
     });
     let boot = watch::Sender::new(Boot { steps: steps.collect() });
-    let (state, live) = (watch::Sender::default(), watch::Sender::default());
+    let (state, live, trouble) =
+        (watch::Sender::default(), watch::Sender::default(), watch::Sender::default());
     let (notices, heard) = mpsc::channel(WAITING);
     let (given, orders) = mpsc::channel(WAITING);
     let feed = Feed {
         state: state.subscribe(),
         live: live.subscribe(),
         boot: boot.subscribe(),
+        trouble: trouble.subscribe(),
         notices: heard,
         orders: given,
         clock,
         seat,
         cockpit,
     };
-    (feed, Front { state, live, boot: Starting(boot), notices, orders })
+    (feed, Front { state, live, trouble, boot: Starting(boot), notices, orders })
 }
 
 impl Front {
     /// Serves the screen until the person leaves; then leaves the cockpit.
     pub(super) async fn serve(mut self, opened: Opened) {
         let store = opened.cockpit.store.clone();
-        let (mut state, mut live) = (store.state(), store.live());
+        let (mut state, mut live, mut trouble) = (store.state(), store.live(), store.trouble());
         state.mark_changed();
         live.mark_changed();
+        trouble.mark_changed();
         loop {
             tokio::select! {
                 changed = state.changed() => {
@@ -122,6 +126,11 @@ impl Front {
                 changed = live.changed() => {
                     if changed.is_err() { break }
                     self.live.send_replace(Arc::clone(&live.borrow_and_update()));
+                }
+                changed = trouble.changed() => {
+                    if changed.is_err() { break }
+                    let words = trouble.borrow_and_update().as_ref().map(|error| error.to_string().into());
+                    self.trouble.send_replace(words);
                 }
                 order = self.orders.recv() => match order {
                     None | Some(Order::Quit) => break,

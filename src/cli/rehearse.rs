@@ -148,17 +148,19 @@ fn on_screen(options: Options, args: &seat::Args, pilot: Pilot) -> color_eyre::R
                 Ok(opened) => {
                     boot.done(Prop::ALL.len(), "");
                     front.serve(opened).await;
+                    Exit::Go
                 }
                 Err(error) => {
                     tracing::error!(%error, "the rehearsal did not begin");
                     boot.failed(&error.to_string(), "nothing outside the rehearsal's directory was touched");
                     front.stand_by().await;
+                    Exit::Usage
                 }
             }
         });
         let shown = tui::run(feed, screen).await;
-        behind.await?;
-        shown.map(|()| Exit::Go)
+        let exit = behind.await?;
+        shown.map(|()| exit)
     })
 }
 

@@ -149,13 +149,22 @@ pub fn person(seed: u64, index: u32) -> Person {
     }
 }
 
+/// How often a card is there twice in a CRM that nobody tidied up.
+pub const TWICE_EVERY: u32 = 97;
+
+/// The contact of this number, before the migration, in a CRM that nobody tidied up: every [`TWICE_EVERY`]th card is there
+/// twice.
+pub fn contact(seed: u64, index: u32) -> Contact {
+    card(seed, index, Some(TWICE_EVERY))
+}
+
 /// The contact of this number, before the migration.
 ///
-/// Every 97th is the one before once more, with the address in capitals, as happens when two people type in the same card;
-/// about one in fifteen has no address, and some have an empty one.
-pub fn contact(seed: u64, index: u32) -> Contact {
+/// Each `twice_every`th is the one before once more, with the address in capitals, as happens when two people type in the
+/// same card; about one in fifteen has no address, and some have an empty one.
+pub fn card(seed: u64, index: u32, twice_every: Option<u32>) -> Contact {
     let mut dice = Dice::new(seed, index, 2);
-    let twice = index % 97 == 96;
+    let twice = twice_every.is_some_and(|every| every > 1 && index % every == every - 1);
     let person = person(seed, if twice { index - 1 } else { index });
     let email = match dice.below(60) {
         _ if twice => Some(person.email.to_uppercase()),
@@ -214,11 +223,22 @@ fn capitalised(email: &str) -> String {
         .join(".")
 }
 
-/// Fills `contacts`, and organizations that refer to them, in one transaction: all of it is there, or nothing.
+/// Fills `contacts` with people of whom some are there twice ([`TWICE_EVERY`]).
 pub async fn seed(
     connection: &mut PgConnection,
     seed: u64,
     count: u32,
+    now: DateTime<Utc>,
+) -> Result<Seeded, sqlx::Error> {
+    fill(connection, seed, count, Some(TWICE_EVERY), now).await
+}
+
+/// Fills `contacts`, and organizations that refer to them, in one transaction: all of it is there, or nothing.
+pub async fn fill(
+    connection: &mut PgConnection,
+    seed: u64,
+    count: u32,
+    twice_every: Option<u32>,
     now: DateTime<Utc>,
 ) -> Result<Seeded, sqlx::Error> {
     let mut transaction = connection.begin().await?;
@@ -226,7 +246,7 @@ pub async fn seed(
     let mut copy = transaction.copy_in_raw(COPY).await?;
     let mut rows = String::new();
     for index in 0..count {
-        let contact = contact(seed, index);
+        let contact = card(seed, index, twice_every);
         giving_cents += contact.giving_cents.unwrap_or_default();
         write_row(&mut rows, &contact, seed, now);
         if rows.len() > 64 * 1024 || index + 1 == count {
@@ -366,6 +386,11 @@ mod tests {
             .filter(|email| !seen.insert(email.to_lowercase()))
             .count();
         assert!((20..=31).contains(&doubled), "{doubled} addresses occur twice");
+        seen.clear();
+        let tidy: Vec<Contact> = (0..3_000).map(|index| card(1, index, None)).collect();
+        let addresses =
+            tidy.iter().filter_map(|contact| contact.email.as_deref().filter(|email| !email.is_empty()));
+        assert!(addresses.map(str::to_lowercase).all(|email| seen.insert(email)), "nobody is there twice");
         let ids: HashSet<Uuid> = contacts.iter().map(|contact| contact.id).collect();
         assert_eq!(ids.len(), contacts.len());
     }

@@ -88,10 +88,12 @@ pub struct PulseTemper {
     pub key_lasts_minutes: Option<u32>,
 }
 
-/// What happens to the database before the first migration.
+/// What is in the database before the first migration.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct DatabaseTemper {
+    /// Every so many contacts one is there twice; without it, nobody is.
+    pub twice_every: Option<u32>,
     /// SQL to run in the scratch database before the deployment begins.
     pub before: Option<String>,
 }
@@ -192,7 +194,8 @@ mod tests {
 
     #[test]
     fn the_four_that_were_asked_for_do_what_they_say() {
-        assert!(Scenario::shipped("smooth").unwrap().faults.is_empty());
+        let smooth = Scenario::shipped("smooth").unwrap();
+        assert!(smooth.faults.is_empty() && smooth.database == DatabaseTemper::default());
         let spike = Scenario::shipped("error-spike").unwrap();
         assert!(matches!(spike.faults[0].what, Fault::ErrorSpike { rate } if rate > 0.05));
         assert!(matches!(spike.faults[0].when, Trigger::Phase { number: 5, .. }));
@@ -202,6 +205,12 @@ mod tests {
             Trigger::PulsePages { .. }
         ));
         assert!(Scenario::shipped("migration-fails").unwrap().database.before.is_some());
+    }
+
+    #[test]
+    fn only_bad_data_holds_people_twice() {
+        let twice = |name: &&str| Scenario::shipped(name).unwrap().database.twice_every.is_some();
+        assert_eq!(names().filter(twice).collect::<Vec<_>>(), ["bad-data"]);
     }
 
     #[test]

@@ -289,7 +289,8 @@ async fn fill(
     } else {
         scratch.load_base_schema(DATABASE).await?;
         let mut connection = scratch.connect(DATABASE).await?;
-        let seeded = contacts::seed(&mut connection, SEED, count, clock.now())
+        let twice_every = scenario.database.twice_every;
+        let seeded = contacts::fill(&mut connection, SEED, count, twice_every, clock.now())
             .await
             .map_err(|source| StageError::Database { what: "the contacts", source })?;
         format!("{} contacts", seeded.contacts)

@@ -98,12 +98,15 @@ impl State {
                     self.marks.fault = None;
                 }
             }
-            Event::Synced { imported, updated, failed } => {
-                let passes = match self.sync {
-                    Sync::Off => 0,
-                    Sync::On { passes, .. } => passes,
+            Event::Synced { imported, updated, unchanged, failed, conflicts: _ } => {
+                let (passes, before) = match self.sync {
+                    Sync::Off => (0, (0, 0)),
+                    Sync::On { passes, good, bad, .. } => (passes, (good, bad)),
                 };
-                self.sync = Sync::On { last: at, passes: passes + 1, good: imported + updated, bad: *failed };
+                // A pass that settled nothing says nothing of how well settling goes.
+                let now = (imported + updated + unchanged, *failed);
+                let (good, bad) = if now == (0, 0) { before } else { now };
+                self.sync = Sync::On { last: at, passes: passes + 1, good, bad };
                 self.sync_trouble = None;
             }
             Event::SyncFailed { what } => {

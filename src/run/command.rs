@@ -178,8 +178,12 @@ pub enum Report {
         imported: u64,
         /// Changed contacts.
         updated: u64,
+        /// Contacts that were as they are at Pulse already.
+        unchanged: u64,
         /// Contacts that failed.
         failed: u64,
+        /// Contacts that wait for a person to decide.
+        conflicts: u64,
     },
     /// A pass of the sync by the clock failed.
     SyncFailed {

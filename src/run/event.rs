@@ -211,8 +211,14 @@ pub enum Event {
         imported: u64,
         /// Changed contacts.
         updated: u64,
+        /// Contacts that were as they are at Pulse already.
+        #[serde(default)]
+        unchanged: u64,
         /// Contacts that could not be taken over.
         failed: u64,
+        /// Contacts that wait for a person to decide: neither taken over nor failed.
+        #[serde(default)]
+        conflicts: u64,
     },
     /// A pass of the sync by the clock failed; told once, until one passes again.
     SyncFailed {

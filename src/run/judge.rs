@@ -70,11 +70,11 @@ const MIN_BAD: u64 = 3;
 /// How rare an accident must be before it is not called one.
 const RARE: f64 = 0.01;
 
-/// Judges the latest sample of a metric.
-pub fn judge(metric: &Metric, latest: Option<&Sample>, now: DateTime<Utc>) -> Verdict {
+/// Judges the latest sample of a metric. `lag` is `Clock::lag`: a reading that could not have come sooner is not stale for it.
+pub fn judge(metric: &Metric, latest: Option<&Sample>, now: DateTime<Utc>, lag: Duration) -> Verdict {
     let Some(sample) = latest else { return Verdict::CannotTell { why: Blind::NoReading } };
     let age = (now - sample.at).to_std().unwrap_or_default();
-    if age > metric.fresh {
+    if age > metric.fresh.max(lag) {
         return Verdict::CannotTell { why: Blind::Stale };
     }
     match &sample.reading {
@@ -218,6 +218,11 @@ mod tests {
         DateTime::from_timestamp(1_790_000_000, 0).expect("a valid moment")
     }
 
+    /// As on the day itself.
+    fn judged(metric: &Metric, latest: Option<&Sample>, now: DateTime<Utc>) -> Verdict {
+        judge(metric, latest, now, Duration::ZERO)
+    }
+
     fn rate(bad: u64, n: u64) -> Sample {
         let value = bad as f64 * 100.0 / n.max(1) as f64;
         Sample {
@@ -242,7 +247,7 @@ mod tests {
             (300, 4_000, Verdict::Bad),
         ];
         for (bad, n, expected) in table {
-            assert_eq!(judge(&error_rate(), Some(&rate(bad, n)), now()), expected, "{bad} of {n}");
+            assert_eq!(judged(&error_rate(), Some(&rate(bad, n)), now()), expected, "{bad} of {n}");
         }
     }
 
@@ -250,12 +255,24 @@ mod tests {
     fn what_is_not_known_is_never_ok() {
         let metric = error_rate();
         let later = now() + TimeDelta::minutes(3);
-        assert_eq!(judge(&metric, None, now()), Verdict::CannotTell { why: Blind::NoReading });
-        assert_eq!(judge(&metric, Some(&rate(0, 500)), later), Verdict::CannotTell { why: Blind::Stale });
+        assert_eq!(judged(&metric, None, now()), Verdict::CannotTell { why: Blind::NoReading });
+        assert_eq!(judged(&metric, Some(&rate(0, 500)), later), Verdict::CannotTell { why: Blind::Stale });
         let silent = Sample { reading: Reading::NoData { why: "no page views".into() }, ..rate(0, 1) };
-        assert_eq!(judge(&metric, Some(&silent), now()), Verdict::CannotTell { why: Blind::NoData });
+        assert_eq!(judged(&metric, Some(&silent), now()), Verdict::CannotTell { why: Blind::NoData });
         let nan = Sample { reading: Reading::Value { value: f64::NAN, n: 900, bad: None }, ..rate(0, 1) };
-        assert_eq!(judge(&metric, Some(&nan), now()), Verdict::CannotTell { why: Blind::NoData });
+        assert_eq!(judged(&metric, Some(&nan), now()), Verdict::CannotTell { why: Blind::NoData });
+    }
+
+    #[test]
+    fn a_racing_clock_makes_nothing_stale_that_could_not_have_come_sooner() {
+        let metric = error_rate();
+        let stale = Verdict::CannotTell { why: Blind::Stale };
+        let at = |minutes| now() + TimeDelta::minutes(minutes);
+        let raced = |minutes| judge(&metric, Some(&rate(0, 500)), at(minutes), Duration::from_mins(8));
+        assert_eq!((raced(3), raced(8), raced(9)), (Verdict::Ok, Verdict::Ok, stale));
+        assert_eq!(judged(&metric, Some(&rate(0, 500)), at(3)), stale, "the day itself");
+        // A plan that allows more than the clock asks for keeps its own.
+        assert_eq!(judge(&metric, Some(&rate(0, 500)), at(2), Duration::from_secs(20)), Verdict::Ok);
     }
 
     #[test]
@@ -294,8 +311,8 @@ mod tests {
                 Verdict::Bad => 2,
             };
             let (few, many) = (a.min(b).min(n), a.max(b).min(n));
-            let judged = |bad| rank(judge(&error_rate(), Some(&rate(bad, n)), now()));
-            prop_assert!(judged(few) <= judged(many));
+            let ranked = |bad| rank(judged(&error_rate(), Some(&rate(bad, n)), now()));
+            prop_assert!(ranked(few) <= ranked(many));
         }
 
         #[test]

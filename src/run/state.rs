@@ -228,9 +228,9 @@ pub enum Sync {
         last: DateTime<Utc>,
         /// Passes so far.
         passes: u32,
-        /// Contacts taken over by the last pass.
+        /// Contacts that the last pass which had any settled: taken over, or equal already.
         good: u64,
-        /// Contacts that failed in the last pass.
+        /// Contacts that failed in that pass. What waits for a person is neither.
         bad: u64,
     },
 }

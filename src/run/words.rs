@@ -64,8 +64,13 @@ pub fn words(record: &Record, state: Option<&State>) -> String {
         Event::AlertAcknowledged { metric } => format!("saw the alert on {}", names.metric(metric)),
         Event::FaultInjected { fault } => format!("threw the fault {fault} in"),
         Event::FaultCleared { fault } => format!("took the fault {fault} away"),
-        Event::Synced { imported, updated, failed } => {
-            format!("sync pass: {imported} new, {updated} updated, {failed} failed")
+        Event::Synced { imported, updated, unchanged: _, failed, conflicts } => {
+            let wait = match conflicts {
+                0 => String::new(),
+                1 => ", 1 waits for a person to decide".into(),
+                n => format!(", {n} wait for a person to decide"),
+            };
+            format!("sync pass: {imported} new, {updated} updated, {failed} failed{wait}")
         }
         Event::SyncFailed { what } => format!("the sync does not pass: {what}"),
         Event::Held { what, why } => format!("switched {what} off: {why}"),

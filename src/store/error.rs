@@ -22,7 +22,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The file is something else.
-    #[error("{} is not a journal of gonogo ({found}); name another file with --store", path.display())]
+    #[error("{} is not a journal of gonogo ({found}); name another file as path under [store] in gonogo.toml", path.display())]
     Foreign {
         /// The file.
         path: PathBuf,
@@ -44,8 +44,8 @@ pub enum StoreError {
     },
     /// The chain of hashes is broken.
     #[error(
-        "{} was altered: event {seq} is not what was written ({why}); restore the file from a copy, or start another \
-         run with --store",
+        "{} was altered: event {seq} is not what was written ({why}); restore the file from a copy, or begin \
+         another run: another path under [store] in gonogo.toml",
         path.display()
     )]
     Altered {
@@ -58,7 +58,8 @@ pub enum StoreError {
     },
     /// SQLite cannot make sense of the file any more.
     #[error(
-        "{} is damaged ({message}); nothing was written to it; restore it from a copy, or start another run with --store",
+        "{} is damaged ({message}); nothing was written to it; restore it from a copy, or begin another run: another path \
+         under [store] in gonogo.toml",
         path.display()
     )]
     Damaged {

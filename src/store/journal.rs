@@ -80,6 +80,19 @@ impl Journal {
         read_on(&self.path, &mut self.connection, &mut self.head).await
     }
 
+    /// Whether it takes a write at present: writes what is there already, once more, and waits for nobody.
+    pub async fn try_to_write(&mut self) -> Result<(), StoreError> {
+        self.in_place()?;
+        let Self { path, connection, .. } = self;
+        let failed = |error| StoreError::from_sqlx(path, error);
+        sqlx::raw_sql("pragma busy_timeout = 0").execute(&mut *connection).await.map_err(failed)?;
+        let same = format!("begin immediate; pragma user_version = {TABLES}; commit");
+        let written = sqlx::raw_sql(sqlx::AssertSqlSafe(same)).execute(&mut *connection).await;
+        let patient = format!("pragma busy_timeout = {}", super::PATIENCE.as_millis());
+        sqlx::raw_sql(sqlx::AssertSqlSafe(patient)).execute(&mut *connection).await.map_err(failed)?;
+        written.map(drop).map_err(failed)
+    }
+
     /// A file that was moved away would take every further event with it, unseen by everybody else.
     fn in_place(&self) -> Result<(), StoreError> {
         if file_id(&self.path) == self.file {

@@ -13,6 +13,7 @@ mod watcher;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{DateTime, Utc};
 use sqlx::SqliteConnection;
@@ -38,6 +39,8 @@ struct Inner {
     beside: Beside,
     state: watch::Sender<Arc<State>>,
     trouble: watch::Sender<Option<Arc<StoreError>>>,
+    /// The last write failed: whether the next will not is tried by the watcher.
+    unwritten: AtomicBool,
     watcher: std::sync::Mutex<Option<tokio::task::JoinHandle<()>>>,
 }
 
@@ -66,6 +69,7 @@ impl Store {
             beside,
             state: watch::Sender::new(state),
             trouble: watch::Sender::new(None),
+            unwritten: AtomicBool::new(false),
             watcher: std::sync::Mutex::new(None),
         });
         inner.beside.refresh().await?;
@@ -96,8 +100,8 @@ impl Store {
         Arc::clone(&self.0.state.borrow())
     }
 
-    /// What keeps the journal from being followed, while something does. The state is as old as that trouble then, and
-    /// whoever shows the state must show this beside it.
+    /// What keeps the journal from being followed or written, while something does. The state may be as old as that trouble
+    /// then, and whoever shows the state must show this beside it.
     pub fn trouble(&self) -> watch::Receiver<Option<Arc<StoreError>>> {
         self.0.trouble.subscribe()
     }
@@ -114,6 +118,9 @@ impl Store {
         let outcome =
             journal.append(&self.0.clock, |state| Ok((by.clone(), decide(state, by, command)?))).await;
         self.publish(journal.head());
+        if matches!(outcome, Err(SubmitError::Store(_))) {
+            self.0.unwritten.store(true, Ordering::Relaxed);
+        }
         outcome
     }
 
@@ -182,6 +189,9 @@ impl Inner {
     }
 }
 
+/// How long a write waits for another process's.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// Opens an SQLite file as both stores need it.
 async fn connect(
     path: &Path,
@@ -195,7 +205,7 @@ async fn connect(
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(synchronous)
-        .busy_timeout(std::time::Duration::from_secs(2))
+        .busy_timeout(PATIENCE)
         .disable_statement_logging();
     options.connect().await.map_err(|error| StoreError::from_sqlx(path, error))
 }

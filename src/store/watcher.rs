@@ -2,6 +2,7 @@
 //! times ten times a second, which costs next to nothing; reads only when one has changed.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
@@ -29,7 +30,10 @@ pub(super) async fn watch(store: Weak<Inner>, journal: PathBuf) {
             tracing::warn!(%error, "progress and samples were not shared");
         }
         let now = [stamp(&logs[0]), stamp(&logs[1])];
-        if now != seen {
+        let unwritten = store.unwritten.load(Ordering::Relaxed);
+        if unwritten {
+            // What cannot be written is looked at as often as what is new.
+        } else if now != seen {
             (seen, again, quiet) = (now, AGAIN, 0);
         } else if again > 0 {
             again -= 1;
@@ -40,8 +44,12 @@ pub(super) async fn watch(store: Weak<Inner>, journal: PathBuf) {
             quiet = 0;
         }
         let mut open = store.journal.lock().await;
-        let followed = open.catch_up().await;
+        let mut followed = open.catch_up().await;
         store.publish(open.head());
+        if unwritten && followed.is_ok() {
+            followed = open.try_to_write().await;
+            store.unwritten.store(followed.is_err(), Ordering::Relaxed);
+        }
         drop(open);
         tell(&store, followed);
         let followed = async {
@@ -62,7 +70,7 @@ fn tell(store: &Inner, followed: Result<(), StoreError>) {
     let now = followed.err();
     if known != now.as_ref().map(ToString::to_string) {
         if let Some(error) = &now {
-            tracing::error!(%error, "the journal cannot be followed");
+            tracing::error!(%error, "the journal cannot be followed or written");
         }
         store.trouble.send_replace(now.map(Arc::new));
     }

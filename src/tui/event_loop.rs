@@ -3,6 +3,7 @@
 //! whole application.
 
 use std::io;
+use std::sync::Arc;
 use std::task::Poll;
 
 use color_eyre::eyre::WrapErr;
@@ -15,7 +16,8 @@ use tokio::time::{Duration, Instant, sleep_until};
 
 use super::app::{App, Input};
 use super::panes::{Scene, World};
-use super::{Feed, Notice, Options, Order, screen};
+use super::{Boot, Feed, Notice, Options, Order, screen};
+use crate::run::{Live, State};
 
 /// What streams in is drawn no oftener than this.
 const FRAME: Duration = Duration::from_millis(16);
@@ -29,6 +31,7 @@ enum Wake {
     State(Ear),
     Live(Ear),
     Boot(Ear),
+    Trouble(Ear),
     Notice(Option<Notice>),
     Tick,
     Stop,
@@ -67,6 +70,7 @@ where
             changed = feed.state.changed(), if ears.state == Ear::Open => Wake::State(Ear::after(&changed)),
             notice = feed.notices.recv(), if ears.notices == Ear::Open => Wake::Notice(notice),
             changed = feed.boot.changed(), if ears.boot == Ear::Open => Wake::Boot(Ear::after(&changed)),
+            changed = feed.trouble.changed(), if ears.trouble == Ear::Open => Wake::Trouble(Ear::after(&changed)),
             changed = feed.live.changed(), if ears.live == Ear::Open => Wake::Live(Ear::after(&changed)),
             () = sleep_until(until) => Wake::Tick,
         };
@@ -98,6 +102,10 @@ where
                 ears.boot = ear;
                 due = Some(gathered);
             }
+            Wake::Trouble(ear) => {
+                ears.trouble = ear;
+                due = Some(gathered);
+            }
             Wake::Notice(None) => ears.notices = Ear::Closed,
             Wake::Notice(Some(notice)) => {
                 take(&mut app, Input::Notice(notice), &feed, &options);
@@ -119,8 +127,8 @@ where
     Ok(())
 }
 
-/// What is here already, asked with the task's own waker: `crossterm::event::EventStream` wakes whoever asked last, and one
-/// who asked in passing (`now_or_never`) would be woken in vain while the loop sleeps on.
+/// What is here already, asked with the task's own waker: a stream wakes whoever asked last, and one who asked in passing
+/// (`now_or_never`) would be woken in vain while the loop sleeps on.
 async fn here<S: Stream + Unpin>(input: &mut S) -> Poll<Option<S::Item>> {
     std::future::poll_fn(|context| Poll::Ready(input.poll_next_unpin(context))).await
 }
@@ -131,6 +139,7 @@ struct Ears {
     state: Ear,
     live: Ear,
     boot: Ear,
+    trouble: Ear,
     notices: Ear,
 }
 
@@ -148,22 +157,46 @@ impl Ear {
 
 impl Default for Ears {
     fn default() -> Self {
-        Self { state: Ear::Open, live: Ear::Open, boot: Ear::Open, notices: Ear::Open }
+        Self { state: Ear::Open, live: Ear::Open, boot: Ear::Open, trouble: Ear::Open, notices: Ear::Open }
+    }
+}
+
+/// What the channels hold at a moment, taken out so that nobody who sends has to wait for a frame.
+struct Seen {
+    state: Arc<State>,
+    live: Arc<Live>,
+    boot: Boot,
+    trouble: Option<Arc<str>>,
+}
+
+impl Seen {
+    fn of(feed: &Feed) -> Self {
+        Self {
+            state: Arc::clone(&feed.state.borrow()),
+            live: Arc::clone(&feed.live.borrow()),
+            boot: feed.boot.borrow().clone(),
+            trouble: feed.trouble.borrow().clone(),
+        }
+    }
+
+    fn world<'a>(&'a self, feed: &'a Feed, options: &'a Options) -> World<'a> {
+        World {
+            state: &self.state,
+            live: &self.live,
+            boot: &self.boot,
+            trouble: self.trouble.as_deref(),
+            now: feed.clock.now(),
+            lag: feed.clock.lag(),
+            cockpit: &feed.cockpit,
+            faults: &options.faults,
+        }
     }
 }
 
 /// Hands an input to the app, and what it orders to whoever acts.
 fn take(app: &mut App, input: Input, feed: &Feed, options: &Options) {
-    let (state, live, boot) =
-        (feed.state.borrow().clone(), feed.live.borrow().clone(), feed.boot.borrow().clone());
-    let world = World {
-        state: &state,
-        live: &live,
-        boot: &boot,
-        now: feed.clock.now(),
-        cockpit: &feed.cockpit,
-        faults: &options.faults,
-    };
+    let seen = Seen::of(feed);
+    let world = seen.world(feed, options);
     let at = Instant::now();
     for order in app.update(input, &world, at) {
         let quits = order == Order::Quit;
@@ -188,16 +221,8 @@ where
     B: Backend,
     B::Error: Send + Sync + 'static,
 {
-    let (state, live, boot) =
-        (feed.state.borrow().clone(), feed.live.borrow().clone(), feed.boot.borrow().clone());
-    let world = World {
-        state: &state,
-        live: &live,
-        boot: &boot,
-        now: feed.clock.now(),
-        cockpit: &feed.cockpit,
-        faults: &options.faults,
-    };
+    let seen = Seen::of(feed);
+    let world = seen.world(feed, options);
     let frame = terminal
         .draw(|frame| {
             let area = frame.area();

@@ -47,6 +47,8 @@ pub struct Feed {
     pub live: watch::Receiver<Arc<Live>>,
     /// How far the start-up is.
     pub boot: watch::Receiver<Boot>,
+    /// What keeps the journal from being followed or written, in words, while something does.
+    pub trouble: watch::Receiver<Option<Arc<str>>>,
     /// What the screen must say.
     pub notices: mpsc::Receiver<Notice>,
     /// What the person in front of it wants.
@@ -67,9 +69,16 @@ pub struct Boot {
 }
 
 impl Boot {
-    /// Whether it goes on. What failed is over as well: the cockpit opens without it, and says so.
+    /// Whether it goes on.
     pub fn is_starting(&self) -> bool {
-        self.steps.iter().any(|step| matches!(step.status, BootStatus::Waiting | BootStatus::Doing))
+        let any = |status: fn(&BootStatus) -> bool| self.steps.iter().any(|step| status(&step.status));
+        any(|status| *status == BootStatus::Doing)
+            || (any(|status| *status == BootStatus::Waiting) && self.failures().next().is_none())
+    }
+
+    /// Whether it came to its end at a step that failed.
+    pub fn has_failed(&self) -> bool {
+        self.failures().next().is_some() && !self.is_starting()
     }
 
     /// What did not start: its name, what happened, what to do.
@@ -178,7 +187,7 @@ pub enum Mouse {
 pub async fn run(feed: Feed, options: Options) -> color_eyre::Result<()> {
     let stop = terminal::told_to_end()?;
     let (guard, mut screen) = terminal::take(options.mouse)?;
-    let input = crossterm::event::EventStream::new();
+    let input = terminal::input()?;
     let ended = event_loop::drive(&mut screen, input, stop, feed, options).await;
     drop(guard);
     ended

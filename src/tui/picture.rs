@@ -1,6 +1,7 @@
 //! The screen as an SVG, drawn by the same code as the screen: for the README, and to look at a layout without a terminal.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use ratatui::buffer::{Buffer, Cell};
@@ -32,7 +33,9 @@ pub fn picture(
     let lead = state.tail.iter().rev().find(|record| record.by.role == Duty::Lead);
     let seat = lead.map_or_else(|| Actor::person("lead", Duty::Lead), |record| record.by.clone());
     let app = App::new(seat);
-    let world = World { state, live, boot: &Boot::default(), now, cockpit: "", faults: &[] };
+    let boot = Boot::default();
+    let world =
+        World { state, live, boot: &boot, trouble: None, now, lag: Duration::ZERO, cockpit: "", faults: &[] };
     let mut buf = Buffer::empty(Rect::new(0, 0, width, height));
     screen::draw(&Scene { world, app: &app, theme }, &mut buf, Rect::new(0, 0, width, height));
     svg(&buf, theme)

@@ -11,10 +11,10 @@ use chrono::TimeDelta;
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 
-use super::panes::{self, Pane, Scene, alerts};
+use super::panes::{self, Pane, Scene, World, alerts};
 use super::schedule::schedule;
 use super::theme::Role;
-use super::widgets::text::{Row, columns, slip, span};
+use super::widgets::text::{Row, slip, span};
 use super::widgets::{Panel, panel};
 use super::{BootStatus, BootStep};
 use crate::plan::PhaseKind;
@@ -28,11 +28,11 @@ pub const WIDE: u16 = 100;
 const ONE_LINE: u16 = 150;
 
 /// The parts of the screen: header, alerts, pane, footer.
-pub fn parts(area: Rect, alerts: usize) -> [Rect; 4] {
+pub fn parts(area: Rect, world: &World<'_>) -> [Rect; 4] {
     let header = if area.width >= ONE_LINE { 1 } else { 2 };
     Layout::vertical([
         Constraint::Length(header),
-        Constraint::Length(columns(alerts.min(2))),
+        Constraint::Length(alerts::height(world, area.width)),
         Constraint::Fill(1),
         Constraint::Length(2),
     ])
@@ -42,7 +42,7 @@ pub fn parts(area: Rect, alerts: usize) -> [Rect; 4] {
 /// Draws everything.
 pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     buf.set_style(area, scene.of(Role::Ground).patch(scene.of(Role::Text)));
-    let [head, alarm, body, foot] = parts(area, alerts::count(&scene.world));
+    let [head, alarm, body, foot] = parts(area, &scene.world);
     header(scene, buf, head);
     alerts::draw(scene, buf, alarm);
     if scene.world.plan().is_none() || scene.world.boot.is_starting() {
@@ -61,7 +61,12 @@ fn header(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     let (text, muted) = (scene.of(Role::Text), scene.of(Role::Muted));
     let title = Row::new().put(" gonogo  ", muted);
     let Some((plan, run)) = world.plan().zip(world.state.run.as_ref()) else {
-        title.put("starting", text).draw(buf, area);
+        let (words, style) = if world.boot.has_failed() {
+            ("nothing was opened", scene.of(Role::Bad))
+        } else {
+            ("starting", text)
+        };
+        title.put(words, style).draw(buf, area);
         return;
     };
     let (sign, role) =
@@ -146,8 +151,14 @@ fn t_words(t: TimeDelta) -> String {
 /// The start-up, where the panes will be.
 fn boot(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     let steps = &scene.world.boot.steps;
-    let note = if scene.world.boot.is_starting() { "starting" } else { "waiting for the run" };
-    let inner = panel(buf, area, scene.theme, &Panel::new("Start").note(note, Role::Muted));
+    let (note, role) = if scene.world.boot.has_failed() {
+        ("✘ did not start", Role::Bad)
+    } else if scene.world.boot.is_starting() {
+        ("starting", Role::Muted)
+    } else {
+        ("waiting for the run", Role::Muted)
+    };
+    let inner = panel(buf, area, scene.theme, &Panel::new("Start").note(note, role));
     let mut rows = inner.rows();
     let mut put = |row: Row<'_>| {
         if let Some(area) = rows.next() {

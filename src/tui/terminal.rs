@@ -1,18 +1,21 @@
 //! The terminal, borrowed: raw mode, alternate screen, bracketed paste, hidden cursor; given back on every way out, be it
 //! quit, error, panic or signal. It is never asked a question: an answer that does not come would hold the first frame up.
+//! Its keys are read by a thread of their own, which alone suffers when the terminal goes away under it.
 
 use std::future::Future;
 use std::io::{self, BufWriter, Stdout, Write};
 use std::sync::Once;
 
 use crossterm::event::{
-    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture,
+    DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture, Event,
 };
 use crossterm::terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode};
 use crossterm::{cursor, execute};
+use futures_util::Stream;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 use super::Mouse;
 
@@ -70,6 +73,28 @@ fn give_back_on_panic() {
             }
         }));
     });
+}
+
+/// Events of the terminal that wait to be taken: a long paste is one event, and nobody types so fast.
+const WAITING: usize = 256;
+
+/// What comes from the terminal. The thread that reads it ends with the process, or when nobody listens any more.
+///
+/// `crossterm::event::EventStream` reads on the thread that asks as well. A terminal that is gone answers each read with an
+/// error, over which crossterm tries again for ever; on the screen's own thread that would be a cockpit which neither draws
+/// nor hears that it is told to end.
+pub fn input() -> io::Result<impl Stream<Item = io::Result<Event>> + Unpin> {
+    let (heard, mut events) = mpsc::channel(WAITING);
+    std::thread::Builder::new().name("keys".into()).spawn(move || {
+        loop {
+            let event = crossterm::event::read();
+            let last = event.is_err();
+            if heard.blocking_send(event).is_err() || last {
+                return;
+            }
+        }
+    })?;
+    Ok(futures_util::stream::poll_fn(move |context| events.poll_recv(context)))
 }
 
 /// Ends when the process is told to (SIGTERM) or its terminal is gone (SIGHUP). Listens from the call on.

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::num::NonZeroU16;
 use std::path::Path;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -32,16 +33,34 @@ pub(crate) struct Cockpit {
     master: Option<Box<dyn MasterPty + Send>>,
     shown: Arc<(Mutex<Shown>, Condvar)>,
     reader: Option<JoinHandle<()>>,
+    /// Set, the reader lets go of the terminal after what it reads next.
+    let_go: Arc<AtomicBool>,
+    size: Size,
+}
+
+/// Whether the terminal is the one that the program belongs to, so that its end comes with a signal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bond {
+    /// As a shell in a terminal starts it.
+    Controlling,
+    /// As a program that only writes to a terminal has it: nothing tells it that the terminal is gone but the writing.
+    Loose,
 }
 
 impl Cockpit {
     /// Starts gonogo with these arguments in that directory, in a terminal of that size.
-    pub(crate) fn start(arguments: &[&str], dir: &Path, (columns, rows): Size) -> Self {
+    pub(crate) fn start(arguments: &[&str], dir: &Path, size: Size) -> Self {
+        Self::start_bound(arguments, dir, size, Bond::Controlling)
+    }
+
+    /// The same, bound to its terminal so.
+    pub(crate) fn start_bound(arguments: &[&str], dir: &Path, (columns, rows): Size, bond: Bond) -> Self {
         let size = PtySize { rows, cols: columns, pixel_width: 0, pixel_height: 0 };
         let pair = native_pty_system().openpty(size).unwrap();
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_gonogo"));
         command.args(arguments);
         command.cwd(dir);
+        command.set_controlling_tty(bond == Bond::Controlling);
         for name in ["NO_COLOR", "GONOGO_ROLE", "GONOGO_NAME", "GONOGO_THEME", "GONOGO_LOG"] {
             command.env_remove(name);
         }
@@ -49,9 +68,10 @@ impl Cockpit {
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave); // with it open here the reader would never see the end
         let shown = Arc::<(Mutex<Shown>, Condvar)>::default();
+        let let_go = Arc::<AtomicBool>::default();
         let mut output = pair.master.try_clone_reader().unwrap();
         let reader = std::thread::spawn({
-            let shown = Arc::clone(&shown);
+            let (shown, let_go) = (Arc::clone(&shown), Arc::clone(&let_go));
             let size = |cells| NonZeroU16::new(cells).unwrap();
             let mut parser = vt100::Parser::new(size(rows), size(columns), 0);
             move || {
@@ -66,16 +86,17 @@ impl Cockpit {
                     if now.frames.last() != Some(&frame) {
                         now.frames.push(frame);
                     }
-                    now.ended = count == 0;
+                    now.ended = count == 0 || let_go.load(Ordering::SeqCst);
                     shown.1.notify_all();
-                    if count == 0 {
+                    if now.ended {
                         return;
                     }
                 }
             }
         });
         let keys = Some(pair.master.take_writer().unwrap());
-        Self { child, keys, master: Some(pair.master), shown, reader: Some(reader) }
+        let size = (columns, rows);
+        Self { child, keys, master: Some(pair.master), shown, reader: Some(reader), let_go, size }
     }
 
     fn shown(&self) -> MutexGuard<'_, Shown> {
@@ -85,6 +106,19 @@ impl Cockpit {
     /// The screen as it is.
     pub(crate) fn screen(&self) -> String {
         self.shown().frames.last().cloned().unwrap_or_default()
+    }
+
+    /// The screen, once it stands still: a frame can arrive in pieces, and half of one names a key that the other half does not.
+    pub(crate) fn settled(&self) -> String {
+        let mut now = self.shown();
+        loop {
+            let before = now.bytes.len();
+            let (then, waited) = self.shown.1.wait_timeout(now, Duration::from_millis(20)).unwrap();
+            now = then;
+            if now.ended || (waited.timed_out() && now.bytes.len() == before) {
+                return now.frames.last().cloned().unwrap_or_default();
+            }
+        }
     }
 
     /// How many frames there were: what is seen from here on can be asked of [`Self::saw`].
@@ -148,9 +182,26 @@ impl Cockpit {
         }
     }
 
+    /// Takes the terminal away, as a lost connection or a closed window does.
+    pub(crate) fn hang_up(&mut self) {
+        self.let_go.store(true, Ordering::SeqCst);
+        // The reader holds the terminal as well, and lets go after what it reads next: another size makes the program write.
+        let (columns, rows) = self.size;
+        let size = PtySize { rows: rows - 1, cols: columns, pixel_width: 0, pixel_height: 0 };
+        self.master.as_ref().expect("the terminal is still there").resize(size).unwrap();
+        self.reader.take().expect("it reads").join().unwrap();
+        drop(self.keys.take());
+        drop(self.master.take());
+    }
+
+    /// The program's process id.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.process_id().unwrap()
+    }
+
     /// Sends a signal to the program.
     pub(crate) fn signal(&self, name: &str) {
-        let process = self.child.process_id().unwrap().to_string();
+        let process = self.id().to_string();
         assert!(Command::new("kill").args(["-s", name, &process]).status().unwrap().success());
     }
 
@@ -160,7 +211,7 @@ impl Cockpit {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                if let Some(reader) = self.reader.take().filter(|_| self.master.is_some()) {
+                if let Some(reader) = self.reader.take() {
                     reader.join().unwrap();
                 }
                 return status;

@@ -1,6 +1,6 @@
 //! The terminal as it was: on every way out the modes that were switched on are switched off, and nothing is left on it.
 
-use crate::cockpit::Cockpit;
+use crate::cockpit::{Bond, Cockpit};
 use crate::stage::Stage;
 
 const SIZE: (u16, u16) = (100, 30);
@@ -75,4 +75,24 @@ fn by_a_lost_connection() {
     cockpit.signal("HUP");
     assert!(cockpit.end().success());
     is_given_back(&cockpit);
+}
+
+#[test]
+fn a_terminal_that_is_gone_ends_the_cockpit_and_all_that_it_started() {
+    let stage = Stage::new(&["--speed", "20", "--contacts", "20"]);
+    for bond in [Bond::Controlling, Bond::Loose] {
+        let mut cockpit = stage.rehearse_bound(SIZE, bond);
+        let postgres = stage.postgres().expect("it runs");
+        cockpit.hang_up();
+        cockpit.end();
+        Stage::is_gone(postgres);
+        assert!(stage.is_dark(), "PostgreSQL outlived its rehearsal");
+    }
+    // While nothing is connected yet as well.
+    let arguments = ["rehearse", "--dir", "rehearsal", "--fresh", "--contacts", "20"];
+    let mut cockpit = Cockpit::start(&arguments, stage.path(), SIZE);
+    cockpit.wait_for("the start-up", |screen| screen.contains("▸ journal") || screen.contains("✔ journal"));
+    cockpit.hang_up();
+    cockpit.end();
+    assert!(stage.is_dark(), "PostgreSQL outlived its rehearsal");
 }

@@ -11,6 +11,8 @@
 mod by_hand;
 mod cockpit;
 mod given_back;
+mod killed;
 mod operator;
 mod stage;
 mod together;
+mod trouble;

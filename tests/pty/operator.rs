@@ -94,7 +94,7 @@ impl Cockpit {
     pub(crate) fn follow_until(&mut self, what: &str, so: impl Fn(&str) -> bool) {
         let deadline = Instant::now() + 2 * PATIENCE;
         loop {
-            let screen = self.screen();
+            let screen = self.settled();
             if so(&screen) {
                 return;
             }

@@ -6,10 +6,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use sqlx::{Connection, PgConnection};
+use sqlx::{Connection, PgConnection, SqliteConnection};
 use tempfile::TempDir;
 
-use crate::cockpit::{Cockpit, PATIENCE, Size};
+use crate::cockpit::{Bond, Cockpit, PATIENCE, Size};
 
 /// One rehearsal at a time: two PostgreSQL servers and two debug builds would only wait for each other.
 static ONE: Mutex<()> = Mutex::new(());
@@ -50,13 +50,18 @@ impl Stage {
 
     /// The rehearsal in a terminal; again, it goes on.
     pub(crate) fn rehearse(&self, size: Size) -> Cockpit {
+        self.rehearse_bound(size, Bond::Controlling)
+    }
+
+    /// The same, bound to its terminal so.
+    pub(crate) fn rehearse_bound(&self, size: Size, bond: Bond) -> Cockpit {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let config = root.join("checklists/contacts-redesign.toml");
         let checklist = root.join("tests/pty/short.md");
         let mut arguments = vec!["rehearse", "--dir", "rehearsal", "--name", "lea"];
         arguments.extend(["--config", config.to_str().unwrap(), "--checklist", checklist.to_str().unwrap()]);
         arguments.extend(&self.options);
-        let cockpit = Cockpit::start(&arguments, self.dir.path(), size);
+        let cockpit = Cockpit::start_bound(&arguments, self.dir.path(), size, bond);
         cockpit.wait_for("the panes", |screen| screen.contains("REHEARSAL") && screen.contains(" next: "));
         cockpit
     }
@@ -96,6 +101,12 @@ impl Stage {
         self.ask(&["status"])[0]["summary"].clone()
     }
 
+    /// A connection to the journal's file, as anybody may open it.
+    pub(crate) async fn journal_file(&self) -> SqliteConnection {
+        let path = self.rehearsal().join("journal.sqlite");
+        SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.unwrap()
+    }
+
     /// A connection to the scratch database.
     pub(crate) async fn database(&self) -> PgConnection {
         let environment = std::fs::read_to_string(self.rehearsal().join(".env")).unwrap();
@@ -109,6 +120,24 @@ impl Stage {
         let count = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
         connection.close().await.unwrap();
         count
+    }
+
+    /// The process of the scratch PostgreSQL, while it runs.
+    pub(crate) fn postgres(&self) -> Option<u32> {
+        let file = std::fs::read_to_string(self.rehearsal().join("postgres/data/postmaster.pid")).ok()?;
+        file.lines().next()?.trim().parse().ok()
+    }
+
+    /// Waits until that process is no more.
+    #[track_caller]
+    pub(crate) fn is_gone(process: u32) {
+        let deadline = Instant::now() + PATIENCE;
+        let alive =
+            || Command::new("kill").args(["-0", &process.to_string()]).output().unwrap().status.success();
+        while alive() {
+            assert!(Instant::now() < deadline, "process {process} is still there");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Whether the scratch PostgreSQL is down.

@@ -142,7 +142,7 @@ impl Gauge {
             at: now,
             reading: Reading::Value { value, n, bad: Some(bad) },
         };
-        let verdict = judge(metric, Some(&sample), now);
+        let verdict = judge(metric, Some(&sample), now, store.clock().lag());
         let by = Actor::machine("monitor");
         let report = Report::Verdict { metric: metric.id.clone(), verdict, reading: words(metric, &sample) };
         store.sample(sample);

@@ -2,6 +2,10 @@
 
 use toml::de::{DeTable, DeValue};
 
+mod rest;
+
+use rest::Rest;
+
 use super::super::problem::{Problem, meant, nearest};
 use super::super::{Action, Better, Check, Checklist, Phase};
 use super::{Config, guard, messages, metrics, ways};
@@ -19,16 +23,37 @@ pub(super) fn parse(text: &str, file: &str) -> Result<Config, Vec<Problem>> {
     let table = DeTable::parse(text).map_err(|error| vec![source.explain(&error)])?;
     let source = Source { table: Some(table.get_ref()), ..source };
     let secrets = source.secrets();
-    let config: Config = match toml::from_str(text) {
-        Ok(config) => config,
-        // What the parser says may quote the very secret.
-        Err(_) if !secrets.is_empty() => return Err(secrets),
-        Err(error) => return Err(vec![source.explain(&error)]),
+    let mut rest = Rest::of(text);
+    let mut problems = Vec::new();
+    // The reader stops at the first problem; what it stopped at is taken out, and the rest is read again.
+    let config: Option<Config> = loop {
+        match toml::from_str(rest.text()) {
+            Ok(config) => break Some(config),
+            // What the reader says may quote the very secret.
+            Err(_) if !secrets.is_empty() => return Err(secrets),
+            // Taken out in the middle of a value that spans lines.
+            Err(_) if rest.is_cut_through() => break None,
+            Err(error) => {
+                let follows = error.message().starts_with("missing field");
+                if !(follows && error.span().is_some_and(|span| rest.is_torn(span.start))) {
+                    problems.push(source.explain(&error));
+                }
+                if !error.span().is_some_and(|span| rest.take_out(span)) {
+                    break None;
+                }
+            }
+        }
     };
-    let mut problems = secrets;
-    problems.extend(source.values(&config));
+    problems.extend(secrets);
+    if let Some(config) = &config {
+        let whole = |problem: &Problem| !rest.is_torn(rest.offset(problem.line));
+        problems.extend(source.values(config).into_iter().filter(whole));
+    }
     problems.sort_by_key(|problem| (problem.line, problem.column));
-    if problems.is_empty() { Ok(config) } else { Err(problems) }
+    match config {
+        Some(config) if problems.is_empty() => Ok(config),
+        _ => Err(problems),
+    }
 }
 
 impl Source<'_> {
@@ -73,9 +98,14 @@ impl Source<'_> {
             Some(word) if !words.is_empty() && what.starts_with("unknown") => {
                 problem.instead(meant(word, words.iter().copied()))
             }
-            _ if !expected.is_empty() => {
-                problem.instead(format!("it should be {}", expected.replace('`', "\"")))
+            _ if what.starts_with("relative URL without a base") => {
+                let what = what.replacen("relative URL without a base", "no whole address", 1);
+                self.at(offset, what).instead("write it with its scheme, as in \"https://app.example.com/\"")
             }
+            _ if what.starts_with("invalid basic string") => self
+                .at(offset, "the text is not closed")
+                .instead("end it with a quotation mark on the same line"),
+            _ if !expected.is_empty() => problem.instead(format!("it should be {}", kind(expected))),
             _ => match what.split_once("; ") {
                 Some((what, instead)) => self.at(offset, what).instead(instead),
                 None => problem,
@@ -223,6 +253,18 @@ impl Source<'_> {
                 );
             }
         }
+    }
+}
+
+/// What the reader calls a type, in words.
+fn kind(expected: &str) -> String {
+    match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number, 0 or more".into(),
+        "i8" | "i16" | "i32" | "i64" | "isize" => "a whole number".into(),
+        "f32" | "f64" => "a number".into(),
+        "a boolean" => "true or false".into(),
+        other if other.starts_with("struct ") || other == "a map" => "a table".into(),
+        other => other.replace('`', "\""),
     }
 }
 

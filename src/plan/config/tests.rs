@@ -43,7 +43,7 @@ fn what_is_wrong_is_said_with_place_and_nearest_word() {
         ("[store]\npth = \"x\"\n", "gonogo.toml:2:1: unknown key \"pth\"; did you mean \"path\"?"),
         (
             "[import]\npage_size = \"many\"\n",
-            "gonogo.toml:2:13: invalid type: string \"many\"; it should be u32",
+            "gonogo.toml:2:13: invalid type: string \"many\"; it should be a whole number, 0 or more",
         ),
         (
             "[import]\nsync_every = \"soon\"\n",
@@ -79,6 +79,28 @@ fn what_is_wrong_is_said_with_place_and_nearest_word() {
     }
     assert!(problems("[store\n")[0].starts_with("gonogo.toml:1:"));
     assert!(problems("[services.sentry]\norg = \"a\"\n")[0].contains("missing field \"project\""));
+}
+
+#[test]
+fn all_that_is_wrong_is_said_at_once_and_nothing_twice() {
+    let text = "[store]\npth = \"x\"\n[import]\npage_size = \"many\"\nattempts = 0\nsync_every = 15\n\n[monitoring]\nevery = 1\n\n\
+                [app]\nurl = \"app.example.com\"\n\n[[operators]]\nname = \"a\"\nroles = [\"boss\"]\n\n[services.sentry]\norg = 5\n";
+    assert_eq!(
+        problems(text),
+        [
+            "gonogo.toml:2:1: unknown key \"pth\"; did you mean \"path\"?",
+            "gonogo.toml:4:13: invalid type: string \"many\"; it should be a whole number, 0 or more",
+            "gonogo.toml:6:14: invalid type: integer \"15\"; it should be a string",
+            "gonogo.toml:8:2: unknown key \"monitoring\"; it can be deployment, store, app, database, secrets, import, services, metrics, ladder, rollout, operators, messages",
+            "gonogo.toml:12:7: no whole address: \"app.example.com\"; write it with its scheme, as in \"https://app.example.com/\"",
+            "gonogo.toml:16:9: \"boss\" is no role; the roles are lead, devops, dba, qa, support, product-owner, cto and observer",
+            "gonogo.toml:19:7: invalid type: integer \"5\"; it should be a string",
+        ]
+    );
+    assert_eq!(
+        problems("[app]\nurl = \"x\n"),
+        ["gonogo.toml:2:9: the text is not closed; end it with a quotation mark on the same line"]
+    );
 }
 
 #[test]

@@ -161,8 +161,8 @@ pub(super) fn report(state: &State, report: Report) -> Result<Vec<Event>, Refusa
             vec![Event::StepEnded { job, step, outcome }]
         }
         Report::Ended { job, outcome } => ended(state, open_job(state, job)?, outcome),
-        Report::Synced { imported, updated, failed } => {
-            super::upkeep::synced(state, imported, updated, failed)
+        Report::Synced { imported, updated, unchanged, failed, conflicts } => {
+            super::upkeep::synced(state, Event::Synced { imported, updated, unchanged, failed, conflicts })
         }
         Report::SyncFailed { what } => super::upkeep::sync_failed(state, what)?,
         Report::Held { what, why } => super::upkeep::killed(state, what, why)?,

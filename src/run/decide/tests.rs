@@ -259,7 +259,7 @@ fn a_rollback_cancels_what_runs_against_the_release() {
 #[test]
 fn faults_are_for_rehearsals_and_reports_for_workers() {
     let mut fold = Fold::opened();
-    let ended = Report::Synced { imported: 1, updated: 0, failed: 0 };
+    let ended = Report::Synced { imported: 1, updated: 0, unchanged: 0, failed: 0, conflicts: 0 };
     assert!(fold.refused("lea", Role::Lead, Command::Report(ended)).contains("no person may"));
     fold.must("lea", Role::Lead, Command::Inject { fault: "error-spike".into() });
 }

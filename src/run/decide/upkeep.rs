@@ -63,9 +63,11 @@ pub(super) fn pace(state: &State, by: &Actor, share: u8) -> Result<Vec<Event>, R
 }
 
 /// A pass that ended. When more than half of it failed, the sync is off until a person has looked; the UI stays.
-pub(super) fn synced(state: &State, imported: u64, updated: u64, failed: u64) -> Vec<Event> {
-    let mut events = vec![Event::Synced { imported, updated, failed }];
-    let all = imported + updated + failed;
+/// What waits for a person did not fail.
+pub(super) fn synced(state: &State, pass: Event) -> Vec<Event> {
+    let Event::Synced { imported, updated, unchanged, failed, .. } = pass else { return vec![pass] };
+    let mut events = vec![pass];
+    let all = imported + updated + unchanged + failed;
     if failed >= MIN_FAILED && failed * 2 > all && !state.held.contains_key(&Upkeep::Sync) {
         let share = failed * 100 / all;
         let why = format!(

@@ -65,7 +65,11 @@ fn more_than_half_failed_switches_the_sync_off_and_a_handful_does_not() {
     let table = [(10, 0, 11, true), (10, 0, 10, false), (0, 0, 2, false), (0, 1, 3, true), (0, 0, 0, false)];
     for (imported, updated, failed, held) in table {
         let mut fold = Fold::opened();
-        fold.must("w", Role::Machine, Command::Report(Report::Synced { imported, updated, failed }));
+        fold.must(
+            "w",
+            Role::Machine,
+            Command::Report(Report::Synced { imported, updated, unchanged: 0, failed, conflicts: 9 }),
+        );
         assert_eq!(fold.state.held.contains_key(&Upkeep::Sync), held, "{imported} {updated} {failed}");
         assert!(matches!(fold.state.sync, Sync::On { passes: 1, .. }), "what was, was");
     }
@@ -77,7 +81,7 @@ fn a_sync_that_does_not_pass_is_told_once_until_it_passes() {
     let failed = || Command::Report(Report::SyncFailed { what: "Pulse: 503".into() });
     fold.must("w", Role::Machine, failed());
     assert!(fold.refused("w", Role::Machine, failed()).contains("Pulse: 503"));
-    let synced = Report::Synced { imported: 1, updated: 0, failed: 0 };
+    let synced = Report::Synced { imported: 1, updated: 0, unchanged: 0, failed: 0, conflicts: 0 };
     fold.must("w", Role::Machine, Command::Report(synced));
     assert_eq!(fold.state.sync_trouble, None);
     fold.must("w", Role::Machine, failed());

@@ -59,7 +59,7 @@ fn all() -> Vec<Event> {
         Event::JobResumed { job },
         Event::JobCancelling { job },
         Event::JobEnded { job, outcome: Outcome::Failed { failure: failure() } },
-        Event::Synced { imported: 1, updated: 2, failed: 3 },
+        Event::Synced { imported: 1, updated: 2, unchanged: 4, failed: 3, conflicts: 5 },
         Event::SyncFailed { what: words() },
         Event::Held { what: Upkeep::Sync, why: words() },
         Event::Released { what: Upkeep::Sync },

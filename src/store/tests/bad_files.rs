@@ -86,6 +86,22 @@ async fn a_file_that_is_taken_away_takes_no_event_with_it() {
 }
 
 #[tokio::test]
+async fn a_file_that_another_holds_is_shown_as_locked_until_it_is_let_go() {
+    let (_dir, path) = journal(1).await;
+    let store = open(&path).await;
+    let mut holder = raw(&path).await;
+    sqlx::raw_sql("begin exclusive").execute(&mut holder).await.unwrap();
+    let said = words(store.submit(&lea(), note("in vain")).await);
+    assert!(said.contains("is locked by another process"), "{said}");
+    let mut trouble = store.trouble();
+    let seen = tokio::time::timeout(DEADLINE, trouble.wait_for(Option::is_some)).await.expect("it is shown");
+    assert!(matches!(seen.unwrap().as_deref(), Some(StoreError::Locked { .. })));
+    sqlx::raw_sql("rollback").execute(&mut holder).await.unwrap();
+    tokio::time::timeout(DEADLINE, trouble.wait_for(Option::is_none)).await.expect("it passes").unwrap();
+    assert_eq!(write(&store, "and now").await, 3, "nothing was written in vain");
+}
+
+#[tokio::test]
 async fn other_files_are_left_as_they_are() {
     let dir = tempfile::tempdir().unwrap();
     let text = dir.path().join("notes.txt");
@@ -98,7 +114,10 @@ async fn other_files_are_left_as_they_are() {
         let before = std::fs::read(path).unwrap();
         let said = refused(path).await;
         assert!(matches!(said, StoreError::Foreign { .. }), "{said:?}");
-        assert!(said.to_string().contains(found) && said.to_string().contains("--store"), "{said}");
+        assert!(
+            said.to_string().contains(found) && said.to_string().contains("under [store] in gonogo.toml"),
+            "{said}"
+        );
         let unchanged = if path == &text { before == std::fs::read(path).unwrap() } else { true };
         assert!(unchanged, "{} was changed", path.display());
     }

@@ -56,7 +56,9 @@ fn report() -> impl Strategy<Value = Command> {
             Report::StepEnded { job, step, outcome: StepOutcome::Done { note: None } }
         }),
         (job(), outcome()).prop_map(|(job, outcome)| Report::Ended { job, outcome }),
-        (0_u64..9).prop_map(|imported| Report::Synced { imported, updated: 1, failed: 0 }),
+        (0_u64..9, 0_u64..3).prop_map(|(imported, conflicts)| {
+            Report::Synced { imported, updated: 0, unchanged: 0, failed: 0, conflicts }
+        }),
         prop::sample::select(&[Verdict::Ok, Verdict::Warn, Verdict::Bad][..]).prop_map(|verdict| {
             Report::Verdict { metric: "error_rate".into(), verdict, reading: "0.1 %, n 40".into() }
         }),

@@ -16,10 +16,7 @@ use crate::tui::widgets::text::{Row, age, count, span};
 
 fn gauges<'a>(scene: &Scene<'a>) -> Vec<Judged<'a>> {
     let metrics = scene.world.plan().map_or(&[][..], |plan| plan.metrics.as_slice());
-    metrics
-        .iter()
-        .map(|metric| Judged::new(metric, scene.world.state, scene.world.live, scene.world.now))
-        .collect()
+    metrics.iter().map(|metric| Judged::new(metric, &scene.world)).collect()
 }
 
 /// Whether every gauge says something.
@@ -168,7 +165,7 @@ fn sync(scene: &Scene<'_>) -> Row<'static> {
     match &scene.world.state.sync {
         Sync::Off => row.put("off", scene.of(Role::Muted)),
         Sync::On { last, passes, good, bad } => row.put(
-            format!("pass {passes}, {good} taken over, {bad} failed, {} ago", age(scene.world.now - *last)),
+            format!("pass {passes}, {good} settled, {bad} failed, {} ago", age(scene.world.now - *last)),
             scene.of(if *bad > 0 { Role::Warn } else { Role::Muted }),
         ),
     }

@@ -12,7 +12,7 @@ use crate::tui::screen;
 use crate::tui::theme::Role;
 use crate::tui::widgets::bar::bar;
 use crate::tui::widgets::steps;
-use crate::tui::widgets::text::{Row, span, wrap};
+use crate::tui::widgets::text::{Row, age, span, wrap};
 
 /// A line of the pane.
 #[derive(Debug, Clone, Copy)]
@@ -87,7 +87,7 @@ fn progress<'a>(scene: &Scene<'a>, job: JobId) -> Option<&'a Progress> {
     scene.world.live.progress.get(&job).map(|progress| &**progress)
 }
 
-/// Who holds the lease, and whether something runs.
+/// What runs, and who runs it; else how the last one ended.
 pub fn note(scene: &Scene<'_>) -> (String, Role) {
     if let Some((job, _)) = running(scene) {
         let (sign, word, role) = steps::status(job);
@@ -97,9 +97,14 @@ pub fn note(scene: &Scene<'_>) -> (String, Role) {
     if let Some(Outcome::Failed { .. }) = last.and_then(Job::outcome) {
         return ("✘ FAILED".into(), Role::Bad);
     }
-    match scene.world.live.leases.get(&WorkerId::Migrate) {
-        Some(lease) => (format!("held by {}", lease.cockpit), Role::Muted),
-        None => ("no cockpit holds the database".into(), Role::Muted),
+    match last {
+        Some(job) => {
+            let (sign, word, _) = steps::status(job);
+            let ago = steps::ended(job).map(|at| format!(", {} ago", age(scene.world.now - at)));
+            let title = job.kind.title();
+            (format!("{sign} {title} {} {word}{}", job.id, ago.unwrap_or_default()), Role::Muted)
+        }
+        None => ("nothing ran yet".into(), Role::Muted),
     }
 }
 

@@ -10,6 +10,8 @@ pub mod overview;
 pub mod timeline;
 pub mod wayout;
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use ratatui::buffer::Buffer;
@@ -81,8 +83,12 @@ pub struct World<'a> {
     pub live: &'a Live,
     /// The start-up.
     pub boot: &'a Boot,
+    /// What keeps the journal from being followed or written.
+    pub trouble: Option<&'a str>,
     /// The run's time.
     pub now: DateTime<Utc>,
+    /// How much of that time honest work may take (`Clock::lag`).
+    pub lag: Duration,
     /// This cockpit's id.
     pub cockpit: &'a str,
     /// The faults that a rehearsal offers.

@@ -58,7 +58,7 @@ fn places(area: Rect, world: &World<'_>) -> Vec<(Pane, Rect)> {
 
 /// The pane under a place on the screen.
 pub fn pane_at(screen: Rect, world: &World<'_>, at: Position) -> Option<Pane> {
-    let [_, _, body, _] = screen::parts(screen, super::alerts::count(world));
+    let [_, _, body, _] = screen::parts(screen, world);
     if body.width < WIDE {
         return None;
     }

@@ -68,6 +68,11 @@ fn words(scene: &Scene<'_>) -> Coming {
     let phase = |id| world.plan().and_then(|plan| plan.phase(id));
     let item = |id| world.plan().and_then(|plan| plan.item(id)).map(|(_, item)| item);
     match next(state, world.now) {
+        Next::Open if world.boot.has_failed() => Coming {
+            key: Some(Act::Quit),
+            role: Role::Bad,
+            ..plain("mend what is named above, then start again".into())
+        },
         Next::Open => plain("the run is being opened".into()),
         Next::Over => plain("the run is over; notes can still be added".into()),
         Next::Close => {

@@ -298,3 +298,17 @@ async fn a_key_after_a_quiet_moment_is_painted_at_once() {
     rig.pass(20).await;
     assert!(rig.shows("8 Log"), "not only when the clock ticks next:\n{}", rig.text());
 }
+
+#[tokio::test(start_paused = true)]
+async fn trouble_with_the_journal_is_shown_as_it_comes_and_goes() {
+    let mut rig = Rig::new(watching(), Role::Lead);
+    rig.pass(500).await;
+    assert!(!rig.shows("JOURNAL"));
+    rig.trouble(Some("run.sqlite is locked by another process"));
+    rig.pass(100).await;
+    assert!(rig.shows("✘ JOURNAL nothing can be recorded"), "{}", rig.text());
+    assert!(rig.shows("run.sqlite is locked"), "{}", rig.text());
+    rig.trouble(None);
+    rig.pass(100).await;
+    assert!(!rig.shows("JOURNAL"), "{}", rig.text());
+}

@@ -11,6 +11,7 @@ use crate::run::Mode;
 use crate::tui::app::{App, Input};
 use crate::tui::fixture::{self, Story, moments, person};
 use crate::tui::panes::{Scene, World};
+use crate::tui::widgets::text::clock;
 use crate::tui::{Boot, Depth, Theme, screen};
 
 fn drawn(
@@ -27,7 +28,9 @@ fn drawn(
         state: &story.state,
         live: &story.live,
         boot,
+        trouble: None,
         now: story.now,
+        lag: std::time::Duration::ZERO,
         cockpit: "lead-cockpit",
         faults: &faults,
     };
@@ -179,4 +182,43 @@ fn what_a_rung_loses_is_never_cut_off() {
     }
     let alone = text(&dark(&story, &[KeyCode::Char('6')], (80, 24)));
     assert!(alone.contains("loses what was written since"), "{alone}");
+}
+
+#[test]
+fn no_pane_is_shown_without_what_is_the_matter_with_the_journal() {
+    let story = moments::alert();
+    let what = "run.sqlite was altered: event 4 is not what was written (it was there, and is missing now); restore the \
+                file from a copy, or begin another run: another path under [store] in gonogo.toml";
+    let theme = Theme::load("dark", Depth::True).expect("it ships");
+    for size in SIZES {
+        for pane in '1'..='8' {
+            let (faults, boot) = (fixture::faults(), Boot::default());
+            let world = World {
+                state: &story.state,
+                live: &story.live,
+                boot: &boot,
+                trouble: Some(what),
+                now: story.now,
+                lag: std::time::Duration::ZERO,
+                cockpit: "lead-cockpit",
+                faults: &faults,
+            };
+            let mut app = App::new(person(Role::Lead));
+            let area = Rect::new(0, 0, size.0, size.1);
+            app.painted(Instant::now(), area);
+            let key = Event::Key(KeyEvent::new(KeyCode::Char(pane), KeyModifiers::NONE));
+            app.update(Input::Term(key), &world, Instant::now());
+            let mut buf = Buffer::empty(area);
+            screen::draw(&Scene { world, app: &app, theme: &theme }, &mut buf, area);
+            let shown = text(&buf);
+            let joined = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+            let since = clock(story.state.at, story.state.plan().unwrap().timezone);
+            let said = format!("nothing can be recorded, and what is shown is the run as of {since}: {what}");
+            assert!(
+                joined.contains("✘ JOURNAL") && joined.contains(&said),
+                "pane {pane} at {size:?}\n{shown}"
+            );
+            assert!(joined.contains("CRITICAL error rate"), "the alert stays beside it\n{shown}");
+        }
+    }
 }

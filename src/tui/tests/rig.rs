@@ -71,8 +71,8 @@ impl Backend for Glass {
     }
 }
 
-/// Keys as `crossterm::event::EventStream` hands them out: whoever asked first while nothing was there is woken, and nobody
-/// who asked after.
+/// Keys from the least helpful of streams: whoever asked first while nothing was there is woken, and nobody who asked
+/// after.
 #[derive(Debug, Clone, Default)]
 struct Keys(Arc<Mutex<(VecDeque<Term>, Option<Waker>)>>);
 
@@ -107,6 +107,7 @@ pub(super) struct Rig {
     state: Option<watch::Sender<Arc<State>>>,
     _live: watch::Sender<Arc<Live>>,
     _boot: watch::Sender<Boot>,
+    trouble: watch::Sender<Option<Arc<str>>>,
     notices: Option<mpsc::Sender<Notice>>,
     orders: mpsc::Receiver<Order>,
     /// Everything that was ordered.
@@ -126,6 +127,7 @@ impl Rig {
         let (state, states) = watch::channel(Arc::new(story.state.clone()));
         let (live, lives) = watch::channel(Arc::new(story.live.clone()));
         let (boot, boots) = watch::channel(Boot::default());
+        let (trouble, troubles) = watch::channel(None);
         let (notices, heard) = mpsc::channel(8);
         let (order, orders) = mpsc::channel(8);
         // A clock that stands still: what moves in these tests is what the test moves.
@@ -134,6 +136,7 @@ impl Rig {
             state: states,
             live: lives,
             boot: boots,
+            trouble: troubles,
             notices: heard,
             orders: order,
             clock,
@@ -154,6 +157,7 @@ impl Rig {
             state: Some(state),
             _live: live,
             _boot: boot,
+            trouble,
             notices: Some(notices),
             orders,
             ordered: Vec::new(),
@@ -193,6 +197,11 @@ impl Rig {
         if let Some(state) = &self.state {
             state.send_replace(Arc::new(self.story.state.clone()));
         }
+    }
+
+    /// Something is the matter with the journal, or not any more.
+    pub(super) fn trouble(&self, words: Option<&str>) {
+        self.trouble.send_replace(words.map(Into::into));
     }
 
     pub(super) fn say(&self, notice: Notice) {

@@ -1,14 +1,16 @@
 //! A gauge as a bullet on a track: good is left, bad is right, and target and alert stand in the same two columns for every
 //! gauge, so that one look down the marks compares things counted in different units.
 
-use chrono::{DateTime, TimeDelta, Utc};
+use std::time::Duration;
+
+use chrono::TimeDelta;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use crate::plan::{Better, Metric};
 use crate::run::judge::{Blind, Verdict, figure, judge};
-use crate::run::live::{Live, Reading, Sample};
-use crate::run::state::State;
+use crate::run::live::{Reading, Sample};
+use crate::tui::panes::World;
 use crate::tui::theme::{Role, Theme};
 
 /// A gauge, judged at a moment.
@@ -20,6 +22,8 @@ pub struct Judged<'a> {
     pub latest: Option<&'a Sample>,
     /// What it is worth now.
     pub verdict: Verdict,
+    /// How long a reading is fresh.
+    pub good_for: Duration,
     /// How old the sample is.
     pub age: Option<TimeDelta>,
     /// Whether its alert is firing.
@@ -31,23 +35,24 @@ const REMOVED_AFTER: i32 = 3;
 
 impl<'a> Judged<'a> {
     /// Judges a metric as the screen shows it.
-    pub fn new(metric: &'a Metric, state: &State, live: &'a Live, now: DateTime<Utc>) -> Self {
-        let latest = live.latest(&metric.id);
+    pub fn new(metric: &'a Metric, world: &World<'a>) -> Self {
+        let latest = world.live.latest(&metric.id);
         Self {
             metric,
             latest,
-            verdict: judge(metric, latest, now),
-            age: latest.map(|sample| (now - sample.at).max(TimeDelta::zero())),
-            firing: state.alerts.contains_key(&metric.id),
+            verdict: judge(metric, latest, world.now, world.lag),
+            good_for: metric.fresh.max(world.lag),
+            age: latest.map(|sample| (world.now - sample.at).max(TimeDelta::zero())),
+            firing: world.state.alerts.contains_key(&metric.id),
         }
     }
 
     /// The number, and whether it is still worth showing plainly.
     pub fn value(&self) -> Option<(f64, Role)> {
         let Reading::Value { value, .. } = &self.latest?.reading else { return None };
-        let fresh = TimeDelta::from_std(self.metric.fresh).ok()?;
+        let good_for = TimeDelta::from_std(self.good_for).ok()?;
         let age = self.age?;
-        if !value.is_finite() || age > fresh * REMOVED_AFTER {
+        if !value.is_finite() || age > good_for * REMOVED_AFTER {
             return None;
         }
         let role = match self.verdict {

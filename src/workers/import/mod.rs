@@ -95,8 +95,8 @@ fn summary(done: &Done) -> String {
     [Some(words), aside, doubtful, remark].into_iter().flatten().collect()
 }
 
-/// Contacts taken over and not, by the newest pass that had any: the reading behind the sync's success rate. None as
-/// long as there was no such pass.
+/// Contacts settled and failed, by the newest pass that had any: the reading behind the sync's success rate. None as long
+/// as there was no such pass. A conflict is neither: the pass did its work, and what is to be done next is a person's to say.
 pub fn success(state: &State) -> Option<(u64, u64)> {
     if let Sync::On { good, bad, .. } = state.sync
         && good + bad > 0
@@ -106,7 +106,7 @@ pub fn success(state: &State) -> Option<(u64, u64)> {
     state.jobs.values().rev().find_map(|job| match job.outcome() {
         Some(Outcome::Succeeded { facts: Facts::Imported(totals), .. }) => {
             let good = totals.imported + totals.updated + totals.unchanged;
-            let bad = totals.quarantined + totals.conflicts;
+            let bad = totals.quarantined;
             (good + bad > 0).then_some((good, bad))
         }
         _ => None,

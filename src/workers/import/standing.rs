@@ -77,7 +77,9 @@ pub(super) fn synced(totals: &ImportTotals) -> Report {
     Report::Synced {
         imported: totals.imported,
         updated: totals.updated,
-        failed: totals.quarantined + totals.conflicts,
+        unchanged: totals.unchanged,
+        failed: totals.quarantined,
+        conflicts: totals.conflicts,
     }
 }
 

@@ -103,7 +103,7 @@ fn metrics(state: &State) -> Option<&Vec<Metric>> {
 /// Judges a gauge by its latest sample and the time, and reports what changed.
 async fn step(metric: &Metric, store: &Store) {
     let latest = store.live().borrow().latest(&metric.id).cloned();
-    let verdict = judge::judge(metric, latest.as_ref(), store.clock().now());
+    let verdict = judge::judge(metric, latest.as_ref(), store.clock().now(), store.clock().lag());
     let known = store.now().health.get(&metric.id).map(|health| health.verdict);
     // A gauge that was never read is nothing new.
     if known.unwrap_or(Verdict::CannotTell { why: Blind::NoReading }) != verdict {

@@ -95,7 +95,7 @@ impl Watched {
             go_on(desk, &state).await?;
             let now = desk.clock().now();
             let sample = live.borrow().latest(&metric.id).filter(|sample| sample.at > taken.since).cloned();
-            let verdict = judge(metric, sample.as_ref(), now);
+            let verdict = judge(metric, sample.as_ref(), now, desk.clock().lag());
             let said = match &sample {
                 Some(sample) => format!("{} {} ({})", metric.label, reading(metric, sample), verdict.word()),
                 None => format!("{}: no reading since", metric.label),

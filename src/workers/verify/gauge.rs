@@ -22,7 +22,7 @@ pub(super) async fn prove(case: &Case<'_>, name: &str) -> Proven {
     let mut poll = Poll::new(case.clock(), Duration::from_secs(2), Duration::from_secs(15), PATIENCE);
     loop {
         let latest = live.borrow().latest(&metric.id).cloned();
-        let verdict = judge::judge(metric, latest.as_ref(), case.clock().now());
+        let verdict = judge::judge(metric, latest.as_ref(), case.clock().now(), case.clock().lag());
         let blind = matches!(verdict, Verdict::CannotTell { .. });
         if !(blind && poll.again().await) {
             return settle(metric, verdict, latest.as_ref());

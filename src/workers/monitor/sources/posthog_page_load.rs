@@ -26,8 +26,10 @@ impl PosthogPageLoad {
 
     async fn p95(&self, metric: &Metric, store: &Store) -> Result<Reading, String> {
         let posthog = self.kit.posthog().map_err(|failure| failure.to_string())?;
+        // The answer says how things stood when it was asked for, however long it took.
+        let asked = store.clock().now();
         let answer = posthog.reading(metric.window).await.map_err(|error| error.to_string())?;
-        Ok(weigh(metric, &answer.value, store.clock().now()))
+        Ok(weigh(metric, &answer.value, asked))
     }
 }
 
