@@ -13,6 +13,7 @@
 mod account;
 mod binaries;
 mod clone;
+mod copy;
 mod error;
 
 use std::fs;
@@ -29,6 +30,7 @@ use sqlx::{Connection, PgConnection};
 
 pub use self::binaries::{Binaries, OVERRIDE};
 pub use self::clone::Cloned;
+pub use self::copy::{Copied, CopiedTable, Rows};
 pub use self::error::ScratchError;
 
 use self::account::Account;

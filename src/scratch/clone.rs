@@ -4,14 +4,14 @@
 //! environment of the child, not in its arguments, which everybody on the machine could read.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{Connection, PgConnection};
 use url::Url;
 
-use super::binaries::major_version;
-use super::{Scratch, ScratchError, quoted, run, tail};
+use super::copy::Rows;
+use super::{Scratch, ScratchError, quoted, tail};
 
 /// What was brought over.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,72 +20,33 @@ pub struct Cloned {
     pub server_major: u32,
     /// The major version of the scratch server.
     pub scratch_major: u32,
-    /// Tables now in the scratch database's `public` schema.
+    /// Tables that hold rows of their own, now in the scratch database's `public` schema.
     pub tables: i64,
 }
 
 impl Scratch {
-    /// Replaces the `public` schema of the scratch `database` with that of `database_url`, without rows. Roles that grants
-    /// and policies name are made here too, as roles that cannot log in.
+    /// Makes the scratch `database` anew, with the `public` schema of `database_url` and without rows.
     pub async fn clone_schema_from(
         &self,
         database_url: &SecretString,
         database: &str,
     ) -> Result<Cloned, ScratchError> {
-        let source = Source::parse(database_url)?;
-        let (server_major, roles) = source.look().await?;
-        let pg_dump = self.client("pg_dump");
-        let dump_major =
-            major_version(&pg_dump).ok_or_else(|| source.error("pg_dump is not installed here"))?;
-        if dump_major < server_major {
-            return Err(source.error(format!(
-                "it runs PostgreSQL {server_major}, and pg_dump here is of {dump_major}, which refuses a newer server; install \
-                 the client programs of PostgreSQL {server_major}"
-            )));
-        }
-        self.create_database(database).await?;
-        self.make_roles(database, &roles).await?;
-
-        let mut dump = Command::new(&pg_dump);
-        dump.args([
-            "--schema-only",
-            "--schema=public",
-            "--clean",
-            "--if-exists",
-            "--no-owner",
-            "--lock-wait-timeout=5s",
-        ])
-        .arg(format!("--dbname={}", source.without_password))
-        .env("PGPASSWORD", source.password.expose_secret())
-        .env("PGAPPNAME", "gonogo rehearse")
-        .env("PGCONNECT_TIMEOUT", "10");
-        let dumped = blocking(move || run(&mut dump)).await?.map_err(|error| source.error(error))?;
-
-        let mut psql = Command::new(self.client("psql"));
-        psql.args(["--no-psqlrc", "--quiet", "--single-transaction", "--set=ON_ERROR_STOP=1", "--file=-"])
-            .arg(format!("--dbname=postgres://postgres@127.0.0.1:{}/{database}", self.port))
-            .env("PGPASSWORD", self.password.expose_secret())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        blocking(move || load(&mut psql, &dumped.stdout)).await??;
-
-        let mut connection = self.connect(database).await?;
-        let sql = |source| ScratchError::Sql { doing: "counting the cloned tables", source };
-        let tables = sqlx::query_scalar("SELECT count(*) FROM pg_tables WHERE schemaname = 'public'")
-            .fetch_one(&mut connection)
-            .await
-            .map_err(sql)?;
-        connection.close().await.map_err(sql)?;
-        Ok(Cloned { server_major, scratch_major: self.binaries.major(), tables })
+        let copied =
+            self.copy_from(database_url, database, &[("public".to_owned(), Rows::None)], |_| ()).await?;
+        let tables = i64::try_from(copied.tables.len()).unwrap_or(i64::MAX);
+        Ok(Cloned { server_major: copied.server_major, scratch_major: copied.scratch_major, tables })
     }
 
     /// A client program: of the server's own set, or of `PATH` where packages split the two.
-    fn client(&self, name: &str) -> PathBuf {
+    pub(super) fn client(&self, name: &str) -> PathBuf {
         Some(self.binaries.program(name)).filter(|program| program.is_file()).unwrap_or_else(|| name.into())
     }
 
-    async fn make_roles(&self, database: &str, roles: &[(String, bool)]) -> Result<(), ScratchError> {
+    pub(super) async fn make_roles(
+        &self,
+        database: &str,
+        roles: &[(String, bool)],
+    ) -> Result<(), ScratchError> {
         let sql = |source| ScratchError::Sql { doing: "making the roles of the cloned database", source };
         let mut connection = self.connect(database).await?;
         for (role, bypasses) in roles {
@@ -104,7 +65,8 @@ impl Scratch {
     }
 }
 
-struct Source {
+/// The database that is read.
+pub(super) struct Source {
     url: SecretString,
     without_password: String,
     password: SecretString,
@@ -112,7 +74,7 @@ struct Source {
 }
 
 impl Source {
-    fn parse(database_url: &SecretString) -> Result<Self, ScratchError> {
+    pub(super) fn parse(database_url: &SecretString) -> Result<Self, ScratchError> {
         let unreadable =
             |reason: String| ScratchError::Source { host: "the given DATABASE_URL".into(), reason };
         // The parser's message names the fault, not the text.
@@ -133,12 +95,26 @@ impl Source {
         })
     }
 
-    fn error(&self, reason: impl std::fmt::Display) -> ScratchError {
+    pub(super) fn error(&self, reason: impl std::fmt::Display) -> ScratchError {
         ScratchError::Source { host: self.host.clone(), reason: reason.to_string() }
     }
 
+    /// Tells a client program whom to ask, and the password where nobody sees it.
+    pub(super) fn credentials(&self, command: &mut Command) {
+        command
+            .arg(format!("--dbname={}", self.without_password))
+            .env("PGPASSWORD", self.password.expose_secret())
+            .env("PGAPPNAME", "gonogo rehearse")
+            .env("PGCONNECT_TIMEOUT", "10");
+    }
+
+    /// A connection to it.
+    pub(super) async fn connect(&self) -> Result<PgConnection, ScratchError> {
+        PgConnection::connect(self.url.expose_secret()).await.map_err(|error| self.error(error))
+    }
+
     /// The major version, and the roles with whether they pass row-level security.
-    async fn look(&self) -> Result<(u32, Vec<(String, bool)>), ScratchError> {
+    pub(super) async fn look(&self) -> Result<(u32, Vec<(String, bool)>), ScratchError> {
         let looked = async {
             let mut connection = PgConnection::connect(self.url.expose_secret()).await?;
             let version: i32 = sqlx::query_scalar("SELECT current_setting('server_version_num')::int")
@@ -166,7 +142,7 @@ fn decoded(text: &str) -> String {
         .unwrap_or_default()
 }
 
-fn load(psql: &mut Command, script: &[u8]) -> Result<(), ScratchError> {
+pub(super) fn load(psql: &mut Command, script: &[u8]) -> Result<(), ScratchError> {
     use std::io::Write;
 
     let spawn = |source| ScratchError::Spawn { program: "psql".into(), source };
@@ -185,7 +161,9 @@ fn load(psql: &mut Command, script: &[u8]) -> Result<(), ScratchError> {
     })
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ScratchError> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, ScratchError> {
     tokio::task::spawn_blocking(work).await.map_err(|stopped| ScratchError::Directory {
         path: Path::new(".").to_path_buf(),
         source: std::io::Error::other(stopped),
