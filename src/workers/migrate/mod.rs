@@ -7,6 +7,7 @@ mod alter;
 pub mod backup;
 pub mod book;
 mod canary;
+pub mod catalogue;
 pub mod checks;
 pub mod classify;
 pub mod database;
