@@ -1,22 +1,23 @@
 //! `gonogo migrate`: the migrations without the screen, by the same engine. The database comes from gonogo.toml, or from
 //! DATABASE_URL where there is none; what loses data wants the database's name.
 
+mod dry;
 mod told;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Subcommand, ValueEnum};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::{Exit, Files, complain, print, refuse, runtime};
-use crate::plan::config::Layout;
+use crate::plan::config::{Layout, Rehearsal};
 use crate::run::Failure;
 use crate::secrets::Secrets;
 use crate::workers::migrate::worker::{database, migrations, summary};
 use crate::workers::migrate::{
     BackupGate, Changed, Database, Ended, MigrationSet, Options, Report, adopt, backup, down, foreigners,
-    loss, status, steps, up, verify,
+    loss, status, up, verify,
 };
 use told::Told;
 
@@ -37,8 +38,8 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Print the steps and the locks they take; runs nothing, connects nowhere.
-    Plan,
+    /// A dry run: the steps and the locks they take, and as much proof as the level asks for. Changes nothing.
+    Plan(dry::Args),
     /// Run the migrations that are not applied yet.
     Up {
         /// Up to and including this number or version.
@@ -93,7 +94,7 @@ enum Backup {
 }
 
 pub(super) fn run(args: &Args, files: &Files, json: bool) -> color_eyre::Result<Exit> {
-    let (directory, layout, url) = match files.load() {
+    let (directory, layout, url, journal, rule) = match files.load() {
         Ok(loaded) => {
             let directory =
                 args.dir.clone().unwrap_or_else(|| loaded.path(&loaded.config.deployment.migrations));
@@ -101,32 +102,48 @@ pub(super) fn run(args: &Args, files: &Files, json: bool) -> color_eyre::Result<
             let url = secrets.map_err(|error| error.to_string()).and_then(|secrets| {
                 secrets.secret(&loaded.config.database.url_env).map_err(|missing| missing.to_string())
             });
-            (directory, args.layout.unwrap_or(loaded.config.deployment.layout), url)
+            let layout = args.layout.unwrap_or(loaded.config.deployment.layout);
+            (directory, layout, url, loaded.path(&loaded.config.store.path), loaded.config.database.rehearsal)
         }
         Err(problems) => match &args.dir {
             // The migrations of any project, without a deployment around them.
             Some(directory) => {
                 let secrets = Secrets::of([]);
                 let url = secrets.secret(URL_VARIABLE).map_err(|missing| missing.to_string());
-                (directory.clone(), args.layout.unwrap_or_default(), url)
+                let journal = crate::plan::Config::default().store.path;
+                (directory.clone(), args.layout.unwrap_or_default(), url, journal, Rehearsal::Shown)
             }
             None => return refuse(&problems, json),
         },
     };
     runtime()?.block_on(async {
-        let set = match migrations(directory, layout).await {
+        let set = match migrations(directory.clone(), layout).await {
             Ok(set) => set,
+            Err(failure) if matches!(args.what, What::Plan(_)) => {
+                print(&dry::broken(&directory, &failure, json)?)?;
+                return Ok(Exit::Usage);
+            }
             Err(failure) => return complain(&failure, json),
         };
-        if matches!(args.what, What::Plan) {
-            print(&plan(&set, json)?)?;
+        if let What::Plan(dry) = &args.what
+            && !dry.connects()
+        {
+            print(&dry::offline(&set, json)?)?;
             return Ok(Exit::Go);
         }
         let url: SecretString = match url {
             Ok(url) => url,
             Err(missing) => return complain(&missing, json),
         };
-        match act(&args.what, &set, &url, json).await {
+        let demanded = match rule {
+            Rehearsal::Shown => Ok(()),
+            Rehearsal::Required => dry::demanded(&args.what, &set, &url, &journal).await,
+        };
+        if let Err(failure) = demanded {
+            complain(&failure, json)?;
+            return Ok(Exit::NoGo);
+        }
+        match act(&args.what, &set, &url, &journal, json).await {
             Ok((text, exit)) => {
                 print(&text)?;
                 Ok(exit)
@@ -143,14 +160,18 @@ async fn act(
     what: &What,
     set: &MigrationSet,
     url: &SecretString,
+    journal: &Path,
     json: bool,
 ) -> Result<(String, Exit), Failure> {
+    if let What::Plan(args) = what {
+        return dry::online(args, set, url, journal, json).await;
+    }
     let db = database(url).await?;
     let by = std::env::var("USER").unwrap_or_else(|_| "gonogo".into());
     let options = Options { by, ..Options::default() };
     let told = Told::new(json);
     match what {
-        What::Plan => Ok((String::new(), Exit::Go)),
+        What::Plan(_) => Ok((String::new(), Exit::Go)),
         What::Up { to, backup } => {
             let gate = match backup {
                 Backup::Required => BackupGate::Required,
@@ -189,15 +210,17 @@ async fn act(
         }
         What::Status => {
             let standing = status(&db, set).await?;
+            let rehearsed = dry::rehearsed(&db, set, journal).await?;
             let foreign = foreigners(&db, set).await?;
             let whole = standing.iter().all(|one| one.unchanged.unwrap_or(true))
                 && foreign.as_ref().is_none_or(|foreign| foreign.trouble.is_none());
             let text = if json {
                 let all = json!({ "schema": 1, "database": db.place(), "layout": set.reading, "migrations": standing,
-                                  "foreign": foreign, "not_run": set.asides });
+                                  "rehearsed": rehearsed, "foreign": foreign, "not_run": set.asides });
                 format!("{all}\n")
             } else {
-                let lines: String = standing.iter().map(told::standing).collect();
+                let both = standing.iter().zip(&rehearsed);
+                let lines: String = both.map(|(one, rehearsed)| told::standing(one, rehearsed)).collect();
                 let foreign = foreign.as_ref().map(told::foreigners).unwrap_or_default();
                 format!("{lines}{foreign}{}", told::asides(set))
             };
@@ -259,14 +282,4 @@ fn ended(way: &str, report: &Report, json: bool) -> (String, Exit) {
         summary(way, report)
     };
     (format!("{text}\n"), exit)
-}
-
-fn plan(set: &MigrationSet, json: bool) -> serde_json::Result<String> {
-    let steps = steps(set);
-    if json {
-        let all = json!({ "schema": 1, "layout": set.reading, "steps": steps, "not_run": set.asides });
-        return Ok(format!("{}\n", serde_json::to_string_pretty(&all)?));
-    }
-    let steps: String = steps.iter().map(told::planned).collect();
-    Ok(format!("read as {}\n{steps}{}", set.reading.words(), told::asides(set)))
 }

@@ -88,6 +88,8 @@ impl fmt::Display for WorkerId {
 pub enum JobKind {
     /// Back the touched tables up and prove the copy.
     Backup,
+    /// Rehearse the pending migrations on a clone of the live database, there and back.
+    RehearseMigrations,
     /// Run up migrations.
     MigrateUp {
         /// Up to and including this one; all, where none is named.
@@ -155,7 +157,9 @@ impl JobKind {
     /// The worker that does it.
     pub const fn worker(&self) -> WorkerId {
         match self {
-            Self::Backup | Self::MigrateUp { .. } | Self::MigrateDown { .. } => WorkerId::Migrate,
+            Self::Backup | Self::RehearseMigrations | Self::MigrateUp { .. } | Self::MigrateDown { .. } => {
+                WorkerId::Migrate
+            }
             Self::Import | Self::Sync | Self::Resolve { .. } | Self::Mock { .. } | Self::MockRemove => {
                 WorkerId::Import
             }
@@ -171,6 +175,7 @@ impl JobKind {
     pub fn title(&self) -> String {
         match self {
             Self::Backup => "backup".into(),
+            Self::RehearseMigrations => "rehearse migrations".into(),
             Self::MigrateUp { to: None } => "migrate up".into(),
             Self::MigrateUp { to: Some(to) } => format!("migrate up to {to:03}"),
             Self::MigrateDown { to: None } => "migrate down".into(),
@@ -290,6 +295,13 @@ pub enum Facts {
         /// The longest wait of a client during the run, in milliseconds, where it was measured.
         worst_wait_ms: Option<f64>,
     },
+    /// Of a rehearsal of migrations.
+    Rehearsed {
+        /// Each that was gone through.
+        migrations: Vec<RehearsedMigration>,
+        /// Rows that were on the clone.
+        rows: u64,
+    },
     /// Of an import or a sync pass.
     Imported(ImportTotals),
     /// Of a deployment.
@@ -316,6 +328,17 @@ pub enum Facts {
         /// Where it can be found.
         reference: String,
     },
+}
+
+/// A migration that was rehearsed on a clone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RehearsedMigration {
+    /// Its title, as the steps of a migration name their group.
+    pub title: String,
+    /// How long its statements took there, in milliseconds.
+    pub there_ms: u64,
+    /// And back, in milliseconds; none where it has no way back that leads back.
+    pub back_ms: Option<u64>,
 }
 
 /// What an import did.

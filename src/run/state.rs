@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::event::{Actor, Ending, Mode, NoteKind, Record};
-use super::job::{Job, JobId, JobKind, WorkerId};
+use super::job::{Facts, Job, JobId, JobKind, JobStatus, Outcome, RehearsedMigration, WorkerId};
 use super::judge::Verdict;
 use super::upkeep::{History, Hold, Mock, SyncTrouble, Upkeep};
 use crate::plan::{GateId, ItemId, MetricId, Phase, PhaseId, PhaseKind, Plan, Role};
@@ -323,6 +323,18 @@ impl State {
     /// The newest job for which `which` holds.
     pub fn last_job(&self, which: impl Fn(&JobKind) -> bool) -> Option<&Job> {
         self.jobs.values().rev().find(|job| which(&job.kind))
+    }
+
+    /// What the last rehearsal of migrations went through, and when; nothing where the last one did not succeed.
+    pub fn rehearsed(&self) -> Option<(DateTime<Utc>, &[RehearsedMigration])> {
+        let mut ended = self.jobs.values().rev().filter(|job| job.kind == JobKind::RehearseMigrations);
+        match &ended.find(|job| job.is_over())?.status {
+            JobStatus::Ended {
+                at,
+                outcome: Outcome::Succeeded { facts: Facts::Rehearsed { migrations, .. }, .. },
+            } => Some((*at, migrations)),
+            _ => None,
+        }
     }
 
     /// Whether somebody in that role may still sign that gate, and whether it is complete.

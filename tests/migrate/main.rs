@@ -8,6 +8,7 @@
 mod bad_input;
 mod command;
 mod cut;
+mod dryrun;
 mod faults;
 mod ground;
 mod interrupted;

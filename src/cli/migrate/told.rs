@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use crate::run::{Failure, StepOutcome, StepPlan};
 use crate::workers::Edge;
 use crate::workers::migrate::checks::Answer;
+use crate::workers::migrate::dryrun::Standing as Rehearsed;
 use crate::workers::migrate::survey::{PlannedStep, Standing};
 use crate::workers::migrate::{Adopted, Foreign, Foreigners, MigrationSet, Moment, Sameness, Watcher};
 
@@ -39,6 +40,15 @@ impl Told {
             asked.closed().await;
         });
         Self { json, steps: Mutex::default(), last: Mutex::default(), stop }
+    }
+
+    /// News that belong to no step.
+    pub(super) fn doing(&self, what: &str) {
+        if self.json {
+            Self::line(&json!({ "doing": what }).to_string());
+        } else {
+            Self::line(&format!("        ...      {what}"));
+        }
     }
 
     fn line(line: &str) {
@@ -160,7 +170,7 @@ fn foreign(foreign: &Foreign) -> String {
 }
 
 /// A line of `status`.
-pub(super) fn standing(one: &Standing) -> String {
+pub(super) fn standing(one: &Standing, rehearsed: &Rehearsed) -> String {
     let unknown = if one.foreign.is_some() { "" } else { "not applied" };
     let state = one.state.map_or(unknown, crate::workers::migrate::book::State::word);
     let theirs = one.foreign.as_ref().map_or(String::new(), foreign);
@@ -168,7 +178,7 @@ pub(super) fn standing(one: &Standing) -> String {
     let by = one.by.as_ref().map_or(String::new(), |by| format!(" by {by}"));
     let file = if one.unchanged == Some(false) { "  THE FILE WAS CHANGED SINCE" } else { "" };
     let back = if one.reversible { "" } else { "  no way back" };
-    format!("{:>3} {:<40} {state}{when}{by}{theirs}{file}{back}\n", one.label, one.name)
+    format!("{:>3} {:<40} {state}{when}{by}{theirs}{file}{back}  {rehearsed}\n", one.label, one.name)
 }
 
 /// A line of `verify`.

@@ -86,6 +86,17 @@ impl Default for App {
     }
 }
 
+/// What a missing or stale rehearsal means for a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rehearsal {
+    /// It is shown, and nothing more.
+    #[default]
+    Shown,
+    /// Nothing runs, there or back, that was not rehearsed as it is now.
+    Required,
+}
+
 /// `[database]`: the database that is migrated.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -96,11 +107,18 @@ pub struct Database {
     pub url_env: String,
     /// Where backups are written, from the directory of gonogo.toml.
     pub backup_dir: PathBuf,
+    /// Whether migrations run without having been rehearsed.
+    pub rehearsal: Rehearsal,
 }
 
 impl Default for Database {
     fn default() -> Self {
-        Self { name: "postgres".into(), url_env: "DATABASE_URL".into(), backup_dir: "backups".into() }
+        Self {
+            name: "postgres".into(),
+            url_env: "DATABASE_URL".into(),
+            backup_dir: "backups".into(),
+            rehearsal: Rehearsal::Shown,
+        }
     }
 }
 

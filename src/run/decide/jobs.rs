@@ -234,6 +234,6 @@ fn value_of(facts: &Facts) -> Option<String> {
         Facts::Imported(totals) => Some((totals.imported + totals.updated + totals.unchanged).to_string()),
         Facts::Deployed { version, .. } => version.clone(),
         Facts::Share { percent } => Some(format!("{percent} %")),
-        Facts::None | Facts::Migrated { .. } | Facts::Sent { .. } => None,
+        Facts::None | Facts::Migrated { .. } | Facts::Rehearsed { .. } | Facts::Sent { .. } => None,
     }
 }

@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use crate::plan::{Check, Role, RungKind};
 use crate::run::command::Report;
 use crate::run::event::{Ending, NoteKind};
-use crate::run::job::{Facts, JobId, JobKind, JobStatus, Outcome};
+use crate::run::job::{Facts, JobId, JobKind, JobStatus, Outcome, RehearsedMigration};
 use crate::run::judge::Verdict;
 use crate::run::next::{Next, next};
 use crate::run::state::{Guard, ItemState, PhaseStatus};
@@ -307,4 +307,26 @@ fn phases_stand_as_their_gates_say() {
     let plan = fold.state.plan().expect("a plan").clone();
     let stand: Vec<_> = plan.checklist.phases.iter().map(|phase| fold.state.phase(phase)).collect();
     assert_eq!(stand, [PhaseStatus::Done, PhaseStatus::Ready, PhaseStatus::Locked]);
+}
+
+#[test]
+fn migrations_are_rehearsed_by_the_dba_alone_and_before_anything_else_of_theirs() {
+    let mut fold = Fold::opened();
+    let rehearse = || Command::Request(JobKind::RehearseMigrations);
+    let why = fold.refused("dev", Role::Devops, rehearse());
+    assert!(why.contains("lead or dba"), "{why}");
+    fold.must("dora", Role::Dba, rehearse());
+    let why = fold.refused("dora", Role::Dba, Command::Request(JobKind::Backup));
+    assert!(why.contains("rehearse migrations") && why.contains("not over"), "{why}");
+    assert_eq!(fold.state.rehearsed(), None, "it has not ended");
+    let gone_through = vec![RehearsedMigration { title: "001 a".into(), there_ms: 40, back_ms: Some(30) }];
+    done(&mut fold, 1, Facts::Rehearsed { migrations: gone_through.clone(), rows: 7 });
+    assert_eq!(fold.state.rehearsed().map(|(_, migrations)| migrations), Some(&gone_through[..]));
+    fold.must("dora", Role::Dba, rehearse());
+    let job = JobId(2);
+    fold.must("w", Role::Machine, Command::Report(Report::Started { job, cockpit: "here".into() }));
+    let failure = Failure { what: "no way back".into(), state: String::new(), next: String::new() };
+    let outcome = Outcome::Failed { failure };
+    fold.must("w", Role::Machine, Command::Report(Report::Ended { job, outcome }));
+    assert_eq!(fold.state.rehearsed(), None, "the last one counts, and it failed");
 }

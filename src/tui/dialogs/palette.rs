@@ -147,6 +147,7 @@ impl Palette {
 fn work(world: &World<'_>) -> Vec<JobKind> {
     let Some(plan) = world.plan() else { return Vec::new() };
     let mut all = vec![
+        JobKind::RehearseMigrations,
         JobKind::Backup,
         JobKind::MigrateUp { to: None },
         JobKind::Deploy,

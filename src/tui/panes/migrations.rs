@@ -12,7 +12,7 @@ use crate::tui::screen;
 use crate::tui::theme::Role;
 use crate::tui::widgets::bar::bar;
 use crate::tui::widgets::steps;
-use crate::tui::widgets::text::{Row, age, span, wrap};
+use crate::tui::widgets::text::{Row, age, hour, span, wrap};
 
 /// A line of the pane.
 #[derive(Debug, Clone, Copy)]
@@ -27,19 +27,18 @@ pub enum Line<'a> {
 fn groups<'a>(world: &World<'a>) -> Vec<(&'a Job, &'a str, &'a [Step])> {
     let mut groups: Vec<(&Job, &str, &[Step])> = Vec::new();
     let ours = |kind: &JobKind| {
-        matches!(kind, JobKind::Backup | JobKind::MigrateUp { .. } | JobKind::MigrateDown { .. })
+        kind.worker() == WorkerId::Migrate
             || matches!(kind, JobKind::Rollback { kind: RungKind::Database, .. })
     };
     for job in world.state.jobs.values().filter(|job| ours(&job.kind)) {
-        let down = !matches!(job.kind, JobKind::Backup | JobKind::MigrateUp { .. });
+        let down = leads_back(&job.kind);
         for part in job.steps.chunk_by(|a, b| a.plan.group == b.plan.group) {
             let name = part[0].plan.group.as_deref().unwrap_or(match job.kind {
                 JobKind::Backup => "backup",
                 _ => "before and after",
             });
-            let old = groups.iter().position(|(other, known, _)| {
-                *known == name && !down == matches!(other.kind, JobKind::Backup | JobKind::MigrateUp { .. })
-            });
+            let old =
+                groups.iter().position(|(other, known, _)| *known == name && down == leads_back(&other.kind));
             match old {
                 Some(place) => groups[place] = (job, name, part),
                 None => groups.push((job, name, part)),
@@ -47,6 +46,19 @@ fn groups<'a>(world: &World<'a>) -> Vec<(&'a Job, &'a str, &'a [Step])> {
         }
     }
     groups
+}
+
+/// Whether its steps take something back.
+const fn leads_back(kind: &JobKind) -> bool {
+    matches!(kind, JobKind::MigrateDown { .. } | JobKind::Rollback { .. })
+}
+
+/// When a migration was last rehearsed with success, and how long it took there and back, in milliseconds.
+fn rehearsed(scene: &Scene<'_>, title: &str) -> Option<String> {
+    let (at, migrations) = scene.world.state.rehearsed()?;
+    let one = migrations.iter().find(|one| one.title == title)?;
+    let back = one.back_ms.map_or(", not back", |_| "");
+    Some(format!("rehearsed {}{back}", hour(at, scene.world.zone())))
 }
 
 /// All lines of the pane.
@@ -167,11 +179,7 @@ fn group_row<'a>(scene: &Scene<'_>, job: &Job, name: &'a str, part: &[Step]) -> 
             matches!(outcome, StepOutcome::Done { .. } | StepOutcome::Skipped { .. })
         })
         .count();
-    let down = if matches!(job.kind, JobKind::MigrateDown { .. } | JobKind::Rollback { .. }) {
-        " ↓ down"
-    } else {
-        ""
-    };
+    let down = if leads_back(&job.kind) { " ↓ down" } else { "" };
     let text = if role == Role::Accent { Role::Title } else { role };
     let times = part.iter().filter_map(|step| match step.status {
         StepStatus::Ended { since: Some(since), at, .. } => Some((since, at)),
@@ -186,7 +194,7 @@ fn group_row<'a>(scene: &Scene<'_>, job: &Job, name: &'a str, part: &[Step]) -> 
         Some(Outcome::Succeeded { facts: Facts::Migrated { worst_wait_ms: Some(wait), .. }, .. }) => {
             format!("waits ≤ {wait:.0} ms")
         }
-        _ => String::new(),
+        _ => rehearsed(scene, name).unwrap_or_default(),
     };
     Row::new()
         .put(format!("{sign} "), scene.of(role))

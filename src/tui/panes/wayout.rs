@@ -5,7 +5,7 @@ use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 
 use super::{Pane, Scene};
-use crate::plan::Rung;
+use crate::plan::{Rung, RungKind};
 use crate::run::job::JobKind;
 use crate::run::state::{Guard, State};
 use crate::tui::screen;
@@ -24,7 +24,15 @@ pub fn note(scene: &Scene<'_>) -> (String, Role) {
 }
 
 /// The last drill of a rung that ended well: how long it took, and when.
-fn drilled(state: &State, order: u8) -> Option<(TimeDelta, DateTime<Utc>)> {
+fn drilled(state: &State, rung: &Rung) -> Option<(TimeDelta, DateTime<Utc>)> {
+    if rung.kind == RungKind::Database
+        && let Some((at, migrations)) = state.rehearsed().filter(|(_, migrations)| !migrations.is_empty())
+    {
+        // The way back of every migration, on a clone; one that has none makes it no way back at all.
+        let took = migrations.iter().map(|one| one.back_ms).sum::<Option<u64>>()?;
+        return Some((TimeDelta::seconds(i64::try_from(took.div_ceil(1_000)).ok()?), at));
+    }
+    let order = rung.order;
     state.jobs.values().rev().find_map(|job| match job.kind {
         JobKind::Drill { rung, .. } if rung == order && job.succeeded() => {
             let at = steps::ended(job)?;
@@ -67,7 +75,7 @@ fn row<'a>(scene: &Scene<'_>, rung: &'a Rung, aimed: bool, width: u16) -> Row<'a
         (true, false) => ("  ▸ ", Role::Muted),
         _ => ("    ", Role::Muted),
     };
-    let drilled = drilled(scene.world.state, rung.order).map(|(took, _)| span(took));
+    let drilled = drilled(scene.world.state, rung).map(|(took, _)| span(took));
     let (time, time_role) = match (drilled, width >= ROOMY) {
         (Some(took), true) => (format!("rehearsed {took}"), Role::Text),
         (Some(took), false) => (format!("in {took}"), Role::Text),
@@ -117,7 +125,7 @@ pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     for rung in &plan.ladder {
         let aimed = aim == Some(rung.order);
         page.push((row(scene, rung, aimed, inner.width), aimed));
-        let when = match drilled(scene.world.state, rung.order) {
+        let when = match drilled(scene.world.state, rung) {
             Some((_, at)) => format!("rehearsed {} ago", age(scene.world.now - at)),
             None => "no drill of it ended well: how long it takes is the plan's guess".into(),
         };

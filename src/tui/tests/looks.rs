@@ -7,7 +7,8 @@ use tokio::time::Instant;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 
 use crate::plan::Role;
-use crate::run::Mode;
+use crate::run::job::{Facts, JobKind, RehearsedMigration, WorkerId};
+use crate::run::{Command, Mode};
 use crate::tui::app::{App, Input};
 use crate::tui::fixture::{self, Story, moments, person};
 use crate::tui::panes::{Scene, World};
@@ -221,4 +222,37 @@ fn no_pane_is_shown_without_what_is_the_matter_with_the_journal() {
             assert!(joined.contains("CRITICAL error rate"), "the alert stays beside it\n{shown}");
         }
     }
+}
+
+#[test]
+fn a_rehearsed_way_back_is_shown_with_its_time_and_an_unrehearsed_one_as_such() {
+    let mut story = moments::prepared(Mode::Live);
+    let way_out = |story: &Story| text(&dark(story, &[KeyCode::Char('6')], (120, 40)));
+    let rung = |text: &str| text.lines().find(|line| line.contains("3 ")).unwrap_or_default().to_owned();
+    assert!(way_out(&story).contains("never rehearsed"), "{}", way_out(&story));
+    let rehearse = |story: &mut Story, back_ms| {
+        story.does(Role::Dba, Command::Request(JobKind::RehearseMigrations));
+        let group = "rehearsal on a clone";
+        let job = story.begins(
+            WorkerId::Migrate,
+            &[(group, "rehearse 001 there", ""), (group, "rehearse 001 back", "")],
+        );
+        story.step(WorkerId::Migrate, job, 0, 4, Some("12 steps done"));
+        story.step(WorkerId::Migrate, job, 1, 4, None);
+        let one =
+            RehearsedMigration { title: "001 contacts_pulse_integration".into(), there_ms: 4_000, back_ms };
+        let facts = Facts::Rehearsed { migrations: vec![one], rows: 10_000 };
+        story.ends(WorkerId::Migrate, job, "1 migration there, 1 of them back", facts);
+    };
+    rehearse(&mut story, None);
+    assert!(way_out(&story).contains("never rehearsed"), "no way back, so none was rehearsed");
+    rehearse(&mut story, Some(95_000));
+    let text_now = way_out(&story);
+    assert!(
+        !text_now.contains("never rehearsed") && text_now.contains("rehearsed 1m35s"),
+        "{}\n{text_now}",
+        rung(&text_now)
+    );
+    let migrations = text(&dark(&story, &[KeyCode::Char('3')], (120, 40)));
+    assert!(migrations.contains("rehearsal on a clone") && migrations.contains("2/2 steps"), "{migrations}");
 }

@@ -1,7 +1,7 @@
 //! Runs the checks of a migration, in a transaction that the server itself keeps read-only. A check that says nothing has not
 //! passed.
 
-use sqlx::postgres::PgConnection;
+use sqlx::postgres::{PgConnection, PgRow};
 use sqlx::{AssertSqlSafe, Row as _};
 
 use super::database::run;
@@ -40,17 +40,20 @@ pub(crate) async fn ask(
             rows
         };
         for row in asked.await.map_err(|error| failed(&error, statement))? {
-            answers.push(Answer {
-                name: row.try_get(0).map_err(|error| failed(&error, statement))?,
-                ok: row
-                    .try_get::<Option<bool>, _>(1)
-                    .map_err(|error| failed(&error, statement))?
-                    .unwrap_or(false),
-                detail: row.try_get::<Option<String>, _>(2).ok().flatten().unwrap_or_default(),
-            });
+            answers.push(answer(&row).map_err(|error| failed(&error, statement))?);
         }
     }
     Ok(answers)
+}
+
+/// One row of a check.
+pub(crate) fn answer(row: &PgRow) -> Result<Answer, sqlx::Error> {
+    Ok(Answer {
+        name: row.try_get(0)?,
+        // What says nothing has not passed.
+        ok: row.try_get::<Option<bool>, _>(1)?.unwrap_or(false),
+        detail: row.try_get::<Option<String>, _>(2).ok().flatten().unwrap_or_default(),
+    })
 }
 
 /// What the answers come to: how many passed, or which did not.

@@ -40,6 +40,20 @@ impl LockMode {
         matches!(self, Self::Share | Self::ShareRowExclusive | Self::AccessExclusive)
     }
 
+    /// By the name that `pg_locks` uses. ROW SHARE counts as ACCESS SHARE, and EXCLUSIVE as SHARE ROW EXCLUSIVE: each stops the
+    /// same clients as the other.
+    pub fn named(name: &str) -> Option<Self> {
+        Some(match name {
+            "AccessShareLock" | "RowShareLock" => Self::AccessShare,
+            "RowExclusiveLock" => Self::RowExclusive,
+            "ShareUpdateExclusiveLock" => Self::ShareUpdateExclusive,
+            "ShareLock" => Self::Share,
+            "ShareRowExclusiveLock" | "ExclusiveLock" => Self::ShareRowExclusive,
+            "AccessExclusiveLock" => Self::AccessExclusive,
+            _ => return None,
+        })
+    }
+
     /// The modes, as pg_locks names them, that stand in its way.
     pub const fn conflicts(self) -> &'static [&'static str] {
         const AX: &str = "AccessExclusiveLock";

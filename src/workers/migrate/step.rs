@@ -139,10 +139,12 @@ impl Crew<'_> {
                 Found::Invalid(index) => {
                     // A plain build here: the leftover is dropped in the same transaction.
                     run(&mut self.runner.session, &format!("DROP INDEX {index}")).await?;
-                    let took = self.execute(statement).await?;
+                    let took = self.execute(&task.script.file, statement).await?;
                     StepOutcome::Done { note: Some(format!("invalid {index} dropped first; {took}")) }
                 }
-                Found::Free => StepOutcome::Done { note: Some(self.execute(statement).await?) },
+                Found::Free => {
+                    StepOutcome::Done { note: Some(self.execute(&task.script.file, statement).await?) }
+                }
             };
             self.record(task, statement, step, last, &outcome).await?;
             outcomes.push(outcome);
@@ -168,13 +170,15 @@ impl Crew<'_> {
             Found::Invalid(index) => {
                 self.now.doing(&format!("dropping the invalid {index} of an interrupted build"));
                 run(&mut self.runner.session, &format!("DROP INDEX CONCURRENTLY IF EXISTS {index}")).await?;
-                let took = self.execute(statement).await?;
+                let took = self.execute(&task.script.file, statement).await?;
                 StepOutcome::Done { note: Some(format!("invalid {index} dropped and built anew; {took}")) }
             }
             Found::Free if task.earlier.is_some() && already(&mut self.runner.session, statement).await? => {
                 StepOutcome::Skipped { why: "an interrupted attempt had finished it".into() }
             }
-            Found::Free => StepOutcome::Done { note: Some(self.execute(statement).await?) },
+            Found::Free => {
+                StepOutcome::Done { note: Some(self.execute(&task.script.file, statement).await?) }
+            }
         };
         if !holds(&mut self.runner.session, statement).await? {
             return Err(Stop::Shape(format!(
@@ -189,14 +193,18 @@ impl Crew<'_> {
     }
 
     /// The statement itself; a person may have it cancelled.
-    async fn execute(&mut self, statement: &Statement) -> Result<String, Stop> {
-        let began = Instant::now();
+    async fn execute(&mut self, file: &str, statement: &Statement) -> Result<String, Stop> {
         let (db, pid, watcher) = (self.db, self.runner.pid, self.watcher);
-        let lost = lifeline::lost(db, &self.runner.who);
-        tokio::pin!(lost);
-        let running = run(&mut self.runner.session, &statement.text);
-        tokio::pin!(running);
-        let (result, cancelled) = tokio::select! {
+        if let Some(probe) = watcher.probe() {
+            probe.before(&mut self.runner.session, file, statement).await?;
+        }
+        let began = Instant::now();
+        let (result, cancelled) = {
+            let lost = lifeline::lost(db, &self.runner.who);
+            tokio::pin!(lost);
+            let running = run(&mut self.runner.session, &statement.text);
+            tokio::pin!(running);
+            tokio::select! {
             result = &mut running => (result, false),
             failure = &mut lost => return Err(Stop::Lost(failure)),
             () = watcher.cancelled() => {
@@ -208,12 +216,17 @@ impl Crew<'_> {
                     failure = &mut lost => return Err(Stop::Lost(failure)),
                 }
             }
+            }
         };
         match result {
             Err(error) if cancelled && sqlstate(&error) == Some("57014") => Err(Stop::Cancelled),
             Err(error) => Err(error.into()),
             Ok(rows) => {
-                let took = began.elapsed().as_secs_f64() * 1000.0;
+                let took = began.elapsed();
+                if let Some(probe) = watcher.probe() {
+                    probe.after(&mut self.runner.session, file, statement, took, rows).await?;
+                }
+                let took = took.as_secs_f64() * 1000.0;
                 let rows = if matches!(statement.shape.kind, Kind::Write { .. }) {
                     format!("{rows} rows, ")
                 } else {

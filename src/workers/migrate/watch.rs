@@ -4,7 +4,9 @@
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use sqlx::postgres::PgConnection;
 
+use super::split::Statement;
 use crate::run::job::{Failure, StepOutcome, StepPlan};
 use crate::run::live::MigrateLive;
 pub use crate::workers::Edge;
@@ -25,6 +27,31 @@ pub trait Watcher: Send + Sync {
     fn cancelled(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::pending())
     }
+    /// Who looks at each statement from inside; nobody on the day itself.
+    fn probe(&self) -> Option<&dyn Probe> {
+        None
+    }
+}
+
+/// Looks at each statement from inside its session, right before and right after it, in its transaction where it has one. What
+/// a rehearsal measures, it measures through this, on the engine that will run on the day.
+pub trait Probe: Send + Sync {
+    /// The statement comes next.
+    fn before<'a>(
+        &'a self,
+        session: &'a mut PgConnection,
+        file: &'a str,
+        statement: &'a Statement,
+    ) -> BoxFuture<'a, Result<(), sqlx::Error>>;
+    /// The statement has run, in this time, and touched so many rows.
+    fn after<'a>(
+        &'a self,
+        session: &'a mut PgConnection,
+        file: &'a str,
+        statement: &'a Statement,
+        took: Duration,
+        rows: u64,
+    ) -> BoxFuture<'a, Result<(), sqlx::Error>>;
 }
 
 /// How a run stands between two events.

@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use futures_util::future::BoxFuture;
 use secrecy::SecretString;
 
+use super::book::Direction;
+use super::dryrun::{self, DryRun, Ground, Record, Rehearsal, Wanted, Weight};
+use super::forecast::Forecast;
 use super::watch::{BackupGate, Ended, Moment, Options, Report, Watcher};
 use super::{Database, MigrationSet, backup, down, up};
-use crate::plan::config::Layout;
-use crate::run::job::Facts;
+use crate::plan::config::{Layout, Rehearsal as RehearsalRule};
+use crate::run::job::{Facts, RehearsedMigration};
 use crate::run::live::{More, Progress};
 use crate::run::{Failure, JobKind, StepOutcome, StepPlan, WorkerId};
 use crate::workers::{Desk, Edge, End, Kit, Worker};
@@ -41,11 +44,14 @@ impl MigrateWorker {
                 let report = backup(&db, &set, &options, &watcher).await?;
                 Ok(end(&report, "backed up, restored once and compared".into(), Facts::None))
             }
+            JobKind::RehearseMigrations => self.rehearse(desk, &db, &set).await,
             JobKind::MigrateUp { to } => {
+                self.demanded(&db, &set, Direction::Up, *to).await?;
                 let report = up(&db, &set, *to, &options, &watcher).await?;
                 Ok(end(&report, summary("up", &report), facts(&report)))
             }
             JobKind::MigrateDown { to } => {
+                self.demanded(&db, &set, Direction::Down, *to).await?;
                 let report = down(&db, &set, *to, &options, &watcher).await?;
                 Ok(end(&report, summary("back", &report), facts(&report)))
             }
@@ -56,6 +62,88 @@ impl MigrateWorker {
             }),
         }
     }
+}
+
+impl MigrateWorker {
+    /// Where the plan demands rehearsals, nothing runs without.
+    async fn demanded(
+        &self,
+        db: &Database,
+        set: &MigrationSet,
+        way: Direction,
+        to: Option<u64>,
+    ) -> Result<(), Failure> {
+        if self.kit.config().database.rehearsal == RehearsalRule::Shown {
+            return Ok(());
+        }
+        let record = Record::load(&Record::path(&self.kit.path(&self.kit.config().store.path)))?;
+        dryrun::demanded(db, set, record.as_ref(), way, to).await
+    }
+
+    /// The whole dry run: what the live database will refuse, then there and back on a clone.
+    async fn rehearse(&self, desk: &Desk, db: &Database, set: &MigrationSet) -> Result<End, Failure> {
+        desk.doing(None, "asking the live database what it will refuse");
+        refused(&dryrun::live(db, set).await?)?;
+        let journal = self.kit.path(&self.kit.config().store.path);
+        let beside = journal.parent().unwrap_or(&journal);
+        let (url, wanted) = (self.kit.database_url()?, Wanted::default());
+        let told = |what: &str| desk.doing(None, format!("copying {what}"));
+        let given_up =
+            || End::Cancelled { state: "the live database was only read; the clone is thrown away".into() };
+        let ground = tokio::select! {
+            ground = Ground::copy(db, &url, beside, &wanted, told) => ground?,
+            () = desk.given_up() => return Ok(given_up()),
+        };
+        let watcher = DeskWatcher { desk };
+        let rehearsed = dryrun::rehearse(db, set, &ground, &wanted.schemas, &watcher).await;
+        if rehearsed.is_err() && desk.edge().await == Edge::GiveUp {
+            return Ok(given_up());
+        }
+        let Rehearsal { dry, record, forecast } = rehearsed?;
+        forecast.save(&Forecast::path(&journal))?;
+        record.save(&Record::path(&journal))?;
+        refused(&dry)?;
+        let ms = |ms: f64| {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "milliseconds of minutes, never negative"
+            )]
+            let whole = ms.max(0.0).round() as u64;
+            whole
+        };
+        let gone_through = |mark: &dryrun::Mark| {
+            let title =
+                set.get(mark.number).map_or_else(|| mark.name.clone(), super::files::Migration::title);
+            RehearsedMigration { title, there_ms: ms(mark.up_ms), back_ms: mark.down_ms.map(ms) }
+        };
+        let migrations: Vec<RehearsedMigration> = record.marks.iter().map(gone_through).collect();
+        let back = migrations.iter().filter(|one| one.back_ms.is_some()).count();
+        let summary = format!(
+            "{} migrations there, {back} of them back, with {} rows on a clone; not proven: {}",
+            migrations.len(),
+            record.rows,
+            dry.not_proven.join("; ")
+        );
+        Ok(End::Succeeded { summary, facts: Facts::Rehearsed { migrations, rows: record.rows } })
+    }
+}
+
+/// The findings that would make the run fail, as one failure.
+fn refused(dry: &DryRun) -> Result<(), Failure> {
+    let mut fails = dry.findings.iter().filter(|finding| finding.weight == Weight::Fails);
+    let Some(first) = fails.next() else { return Ok(()) };
+    let more = match fails.count() {
+        0 => String::new(),
+        1 => " (and 1 more finding: migrate plan shows all)".to_owned(),
+        more => format!(" (and {more} more findings: migrate plan shows all)"),
+    };
+    let place = if first.what.contains(&first.place) { String::new() } else { format!("{}: ", first.place) };
+    Err(Failure {
+        what: format!("{place}{}{more}", first.what),
+        state: "the live database was only read".into(),
+        next: first.next.clone(),
+    })
 }
 
 impl Worker for MigrateWorker {

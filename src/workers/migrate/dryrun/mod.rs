@@ -1,0 +1,24 @@
+//! A dry run that means it, at four levels: the files alone, the live catalogue, a traced run on a clone, a rehearsal there and
+//! back with rows. Each level says what it found and what it did not prove. The database that will be migrated is only ever
+//! read, in transactions that its server keeps read-only, and its catalogue is compared before and after.
+
+mod clone;
+mod demands;
+mod gate;
+mod live;
+mod measure;
+mod parsed;
+mod record;
+mod rehearse;
+mod report;
+mod states;
+mod words;
+
+pub use clone::{Ground, Wanted};
+pub use gate::{demanded, standings, unchanged};
+pub use live::live;
+pub use parsed::{parsed, unparsed};
+pub use record::{Mark, Passed, Record, Standing};
+pub use rehearse::{Rehearsal, rehearse, trace};
+pub use report::{DryRun, Finding, Level, Size, Traced, Weight};
+pub use words::lines;

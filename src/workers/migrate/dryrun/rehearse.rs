@@ -1,0 +1,468 @@
+//! The third and fourth level: the engine of the day, on a clone. Traced, it runs the pending files once and looks at each
+//! statement from inside; rehearsed, it goes there migration by migration, back the same way, compares schema and rows with what
+//! was before each, and goes there again. What it measures becomes the forecast, what it proves the record.
+
+use std::time::Duration;
+
+use chrono::Utc;
+use futures_util::future::BoxFuture;
+use sqlx::postgres::PgConnection;
+
+use super::clone::Ground;
+use super::measure::{Measure, Seen};
+use super::record::{Mark, Passed, Record};
+use super::report::{DryRun, Level, Weight};
+use super::states::{State, compare, state};
+use crate::run::job::{Failure, StepOutcome, StepPlan};
+use crate::workers::migrate::book::{Book, State as Applied};
+use crate::workers::migrate::database::Database;
+use crate::workers::migrate::files::{Migration, MigrationSet};
+use crate::workers::migrate::forecast::Forecast;
+use crate::workers::migrate::runner::broke;
+use crate::workers::migrate::watch::{BackupGate, Edge, Ended, Moment, Options, Probe, Report, Watcher};
+use crate::workers::migrate::{down, engine, up};
+
+/// What came of running on a clone.
+#[derive(Debug)]
+pub struct Rehearsal {
+    /// For a person.
+    pub dry: DryRun,
+    /// For the marks.
+    pub record: Record,
+    /// For the day.
+    pub forecast: Forecast,
+}
+
+/// Runs the pending migrations once, on a clone.
+pub async fn trace(
+    source: &Database,
+    set: &MigrationSet,
+    ground: &Ground,
+    schemas: &[String],
+    watcher: &dyn Watcher,
+) -> Result<Rehearsal, Failure> {
+    go(source, set, ground, schemas, watcher, Level::Traced).await
+}
+
+/// There, back, compared, and there again, on a clone with rows.
+pub async fn rehearse(
+    source: &Database,
+    set: &MigrationSet,
+    ground: &Ground,
+    schemas: &[String],
+    watcher: &dyn Watcher,
+) -> Result<Rehearsal, Failure> {
+    go(source, set, ground, schemas, watcher, Level::Rehearsed).await
+}
+
+/// One leg of the way.
+#[derive(Debug, Clone, Copy)]
+enum Leg<'a> {
+    There(usize, &'a Migration),
+    Back(usize, &'a Migration),
+    Again,
+}
+
+async fn go(
+    source: &Database,
+    set: &MigrationSet,
+    ground: &Ground,
+    schemas: &[String],
+    watcher: &dyn Watcher,
+    level: Level,
+) -> Result<Rehearsal, Failure> {
+    let db = ground.database().await?;
+    let mut session = db.session("compare").await?;
+    let book = Book::read(&mut session).await.map_err(|e| broke("reading the copied bookkeeping", &e))?;
+    let pending: Vec<&Migration> = set
+        .migrations
+        .iter()
+        .filter(|migration| {
+            let state = book.entries.get(&migration.number).map(|entry| entry.state);
+            !matches!(state, Some(Applied::Applied | Applied::Verified))
+        })
+        .collect();
+    let legs = legs(&pending, level);
+    let mut walk = Walk {
+        set,
+        dry: DryRun::new(level),
+        record: Record::new(source.place(), db.server_version(), Utc::now(), schemas),
+        measure: Measure::new(&db, set),
+        states: Vec::new(),
+        schemas,
+        watcher,
+        below: book.applied().last().copied().unwrap_or(0),
+    };
+    walk.dry.database = Some(source.place().to_owned());
+    walk.record.rows = ground.copied.tables.iter().map(|table| table.rows).sum();
+    walk.record.whole = ground.copied.whole;
+    walk.record.marks = pending.iter().copied().map(Mark::new).collect();
+    walk.introduce(ground, pending.len());
+    watcher.planned(legs.iter().map(Leg::plan).collect()).await?;
+    walk.states.push(walk.state(&mut session).await?);
+    for (at, leg) in legs.iter().enumerate() {
+        let step = engine::place(at);
+        if watcher.edge().await == Edge::GiveUp {
+            return Err(stopped());
+        }
+        watcher.step_started(step).await?;
+        match walk.leg(&db, &mut session, step, *leg).await {
+            Ok(note) => watcher.step_ended(step, StepOutcome::Done { note: Some(note) }).await?,
+            Err(failure) => {
+                watcher.step_ended(step, StepOutcome::Failed { failure: failure.clone() }).await?;
+                for left in at + 1..legs.len() {
+                    let because = format!("step {} failed", at + 1);
+                    watcher.step_ended(engine::place(left), StepOutcome::NotRun { because }).await?;
+                }
+                walk.failed(*leg, failure);
+                break;
+            }
+        }
+    }
+    Ok(walk.finish(db.server_version()))
+}
+
+fn stopped() -> Failure {
+    Failure {
+        what: "the rehearsal was stopped".into(),
+        state: "the live database was only read; the clone is thrown away".into(),
+        next: "rehearse again when there is time: nothing counts as rehearsed until it came to its end"
+            .into(),
+    }
+}
+
+/// There one by one; back as far as there are ways back; there again.
+fn legs<'a>(pending: &[&'a Migration], level: Level) -> Vec<Leg<'a>> {
+    let mut legs: Vec<Leg<'_>> =
+        pending.iter().copied().enumerate().map(|(at, migration)| Leg::There(at, migration)).collect();
+    if level == Level::Rehearsed {
+        let back =
+            pending.iter().copied().enumerate().rev().take_while(|(_, migration)| migration.down.is_some());
+        let back: Vec<Leg<'_>> = back.map(|(at, migration)| Leg::Back(at, migration)).collect();
+        if !back.is_empty() {
+            legs.extend(back);
+            legs.push(Leg::Again);
+        }
+    }
+    legs
+}
+
+impl Leg<'_> {
+    fn plan(&self) -> StepPlan {
+        let name = match self {
+            Self::There(_, migration) => format!("rehearse {} there, with its checks", migration.title()),
+            Self::Back(_, migration) => {
+                format!("rehearse {} back, and compare schema and rows", migration.title())
+            }
+            Self::Again => "rehearse all of it there again".to_owned(),
+        };
+        StepPlan { name: name.into(), detail: None, group: Some("rehearsal on a clone".into()) }
+    }
+
+    const fn way(&self) -> &'static str {
+        match self {
+            Self::There(..) => "up",
+            Self::Back(..) => "down",
+            Self::Again => "up again",
+        }
+    }
+}
+
+struct Walk<'a> {
+    set: &'a MigrationSet,
+    dry: DryRun,
+    record: Record,
+    measure: Measure,
+    /// Before the first pending migration, and after each.
+    states: Vec<State>,
+    schemas: &'a [String],
+    watcher: &'a dyn Watcher,
+    /// The newest number that was applied before.
+    below: u64,
+}
+
+impl Walk<'_> {
+    fn introduce(&mut self, ground: &Ground, pending: usize) {
+        let copied = &ground.copied;
+        let rows: u64 = self.record.rows;
+        let kind = if copied.whole { "all rows" } else { "a sample" };
+        self.dry.seen(format!(
+            "cloned the schemas {} into PostgreSQL {} (live: {}): {} tables, {rows} rows ({kind})",
+            self.schemas.join(", "),
+            copied.scratch_major,
+            copied.server_major,
+            copied.tables.len(),
+        ));
+        let orphans: u64 = copied.tables.iter().map(|table| table.orphans).sum();
+        if orphans > 0 {
+            self.dry.seen(format!(
+                "{orphans} rows of the sample referred to rows outside of it and were left out"
+            ));
+        }
+        if pending == 0 {
+            self.dry.seen("nothing is pending, so nothing was run");
+        }
+        if !copied.missing_extensions.is_empty() {
+            self.dry.not_proven.push(format!(
+                "what depends on extensions that this machine does not have: {}",
+                copied.missing_extensions.join(", ")
+            ));
+        }
+        if copied.scratch_major != copied.server_major {
+            self.dry.not_proven.push(format!(
+                "how PostgreSQL {} behaves: the clone ran on {}",
+                copied.server_major, copied.scratch_major
+            ));
+        }
+    }
+
+    async fn state(&self, session: &mut PgConnection) -> Result<State, Failure> {
+        state(session, self.schemas).await.map_err(|e| broke("comparing", &e))
+    }
+
+    async fn leg(
+        &mut self,
+        db: &Database,
+        session: &mut PgConnection,
+        step: u32,
+        leg: Leg<'_>,
+    ) -> Result<String, Failure> {
+        self.measure.begin(leg.way(), session).await.map_err(|e| broke("looking at the clone", &e))?;
+        let inner = Inner { outer: self.watcher, measure: &self.measure, step };
+        let options = options();
+        let ran = match leg {
+            Leg::There(_, migration) => up(db, self.set, Some(migration.number), &options, &inner).await,
+            Leg::Back(at, migration) => {
+                let to = if at == 0 { self.below } else { self.number_before(migration) };
+                down(db, self.set, Some(to), &options, &inner).await
+            }
+            Leg::Again => up(db, self.set, None, &options, &inner).await,
+        };
+        let report = ran.map_err(|failure| on_clone(leg, failure))?;
+        if report.ended == Ended::GivenUp {
+            return Err(stopped());
+        }
+        let now = self.state(session).await?;
+        match leg {
+            Leg::There(at, migration) => Ok(self.went_there(at, migration, &report, now)),
+            Leg::Back(at, migration) => self.came_back(at, migration, &now),
+            Leg::Again => self.went_again(&now),
+        }
+    }
+
+    fn number_before(&self, migration: &Migration) -> u64 {
+        let before = self.set.migrations.iter().rev().find(|other| other.number < migration.number);
+        before.map_or(0, |other| other.number)
+    }
+
+    fn went_there(&mut self, at: usize, migration: &Migration, report: &Report, now: State) -> String {
+        let changes = self.states.last().map(|before| compare(before, &now)).unwrap_or_default();
+        if let Some(mark) = self.record.marks.get_mut(at) {
+            mark.passed = Passed::There;
+            mark.worst_wait_ms = report.worst_wait_ms;
+        }
+        self.states.push(now);
+        let note = format!(
+            "{} steps done, {} not needed; {} changes of the schema",
+            report.done,
+            report.skipped,
+            changes.schema.len()
+        );
+        self.dry.seen(format!("{} there: {note}", migration.title()));
+        for change in changes.schema {
+            self.dry.seen(format!("  {change}"));
+        }
+        note
+    }
+
+    fn came_back(&mut self, at: usize, migration: &Migration, now: &State) -> Result<String, Failure> {
+        let Some(before) = self.states.get(at) else { return Ok("nothing to compare with".into()) };
+        let differs = compare(before, now);
+        if differs.is_empty() {
+            if let Some(mark) = self.record.marks.get_mut(at) {
+                mark.passed = Passed::ThereAndBack;
+            }
+            let note = format!("schema and {} rows are as before", before.rows());
+            self.dry.seen(format!("{} back: {note}", migration.title()));
+            return Ok(note);
+        }
+        let all = differs.lines();
+        Err(Failure {
+            what: format!(
+                "{} does not lead back to what was before: {}",
+                down_file(migration),
+                all.join("; ")
+            ),
+            state: "this was on a clone; the live database was only read".into(),
+            next: "correct the down file, then rehearse again".into(),
+        })
+    }
+
+    fn went_again(&mut self, now: &State) -> Result<String, Failure> {
+        let Some(first) = self.states.last() else { return Ok("nothing to compare with".into()) };
+        let differs = compare(first, now);
+        if differs.is_empty() {
+            let note = "the same schema and rows as the first time".to_owned();
+            self.dry.seen(format!("there again: {note}"));
+            return Ok(note);
+        }
+        let all = differs.lines();
+        Err(Failure {
+            what: format!("there again is not as it was the first time: {}", all.join("; ")),
+            state: "this was on a clone; the live database was only read".into(),
+            next: "find out what the way back left behind, then rehearse again".into(),
+        })
+    }
+
+    /// A leg that failed takes its mark with it.
+    fn failed(&mut self, leg: Leg<'_>, failure: Failure) {
+        let place = match leg {
+            Leg::There(_, migration) => migration.up.file.to_string(),
+            Leg::Back(_, migration) => down_file(migration),
+            Leg::Again => self.set.origin.to_string(),
+        };
+        let passed = || Passed::Failed { what: failure.what.clone() };
+        match leg {
+            Leg::There(at, _) | Leg::Back(at, _) => {
+                if let Some(mark) = self.record.marks.get_mut(at) {
+                    mark.passed = passed();
+                }
+            }
+            Leg::Again => self.record.marks.iter_mut().for_each(|mark| mark.passed = passed()),
+        }
+        self.dry.find(Weight::Fails, place, failure.what, failure.next);
+    }
+
+    fn finish(mut self, server: i32) -> Rehearsal {
+        let mut forecast = Forecast::new(server, Utc::now());
+        let seen: Vec<Seen> = self.measure.seen();
+        for one in &seen {
+            if one.traced.way != "up again" {
+                forecast.statements.insert(one.checksum.clone(), one.traced.measured.clone());
+            }
+        }
+        for mark in &mut self.record.marks {
+            let Some(migration) = self.set.get(mark.number) else { continue };
+            let took = |way: &str, file: &str| {
+                seen.iter()
+                    .filter(|one| one.traced.way == way && one.file == file)
+                    .map(|one| one.traced.measured.ms)
+                    .sum::<f64>()
+            };
+            mark.up_ms = took("up", &migration.up.file);
+            mark.down_ms = match (&mark.passed, &migration.down) {
+                (Passed::ThereAndBack, Some(down)) => Some(took("down", &down.file)),
+                _ => None,
+            };
+        }
+        self.dry.traced = seen.into_iter().map(|one| one.traced).collect();
+        for traced in &self.dry.traced {
+            let measured = &traced.measured;
+            if traced.way == "up" && !measured.rewrites.is_empty() {
+                let what = format!(
+                    "{}: writes {} anew, while nobody can use it",
+                    measured.title,
+                    measured.rewrites.join(", ")
+                );
+                self.dry.findings.push(super::report::Finding {
+                    weight: Weight::Warns,
+                    place: measured.place.clone(),
+                    what,
+                    next: "see migrate rewrite for a form that does not stop clients".into(),
+                });
+            }
+        }
+        self.dry.findings.sort_by_key(|finding| finding.weight);
+        self.record.at = Utc::now();
+        self.record.states = self.states.iter().map(State::hash).collect();
+        self.dry.not_proven(match self.dry.level {
+            Level::Rehearsed if self.record.whole => &[
+                "how long the live server takes, which is another machine with clients on it",
+                "that a lock is to be had: here nobody held one",
+                "what clients write while the migrations run, and between now and the day",
+            ],
+            Level::Rehearsed => &[
+                "that the rows which were not copied keep the new rules: the level `catalogue` counts them",
+                "how long the live server takes, which is another machine with more rows and with clients on it",
+                "that a lock is to be had: here nobody held one",
+                "what clients write while the migrations run, and between now and the day",
+            ],
+            _ => &[
+                "that the way back leads back",
+                "how long it takes with all rows there, and whether all rows keep the new rules",
+                "that a lock is to be had: here nobody held one",
+            ],
+        });
+        if self.dry.level != Level::Rehearsed {
+            // Only the whole way counts as rehearsed.
+            self.record.marks.clear();
+        }
+        Rehearsal { dry: self.dry, record: self.record, forecast }
+    }
+}
+
+fn down_file(migration: &Migration) -> String {
+    migration.down.as_ref().map_or_else(|| migration.title(), |down| down.file.to_string())
+}
+
+fn on_clone(leg: Leg<'_>, failure: Failure) -> Failure {
+    let way = match leg {
+        Leg::There(..) => "",
+        Leg::Back(..) => "on the way back: ",
+        Leg::Again => "there again: ",
+    };
+    Failure {
+        what: format!("{way}{}", failure.what),
+        state: "this was on a clone; the live database was only read".into(),
+        next: failure.next,
+    }
+}
+
+/// Nobody waits on a clone, so nothing is paused for anybody.
+fn options() -> Options {
+    Options {
+        by: "rehearsal".into(),
+        lock_timeout: Duration::from_secs(2),
+        wait_budget: Duration::from_secs(30),
+        client_budget: Duration::from_hours(24),
+        backup: BackupGate::Waived,
+        ..Options::default()
+    }
+}
+
+/// Stands between the engine and who watches the rehearsal: the engine's steps are part of one of ours.
+struct Inner<'a> {
+    outer: &'a dyn Watcher,
+    measure: &'a Measure,
+    step: u32,
+}
+
+impl Watcher for Inner<'_> {
+    fn planned(&self, _: Vec<StepPlan>) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn step_started(&self, _: u32) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn step_ended(&self, _: u32, _: StepOutcome) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn moment(&self, moment: Moment) {
+        self.outer.moment(Moment { step: Some(self.step), ..moment });
+    }
+
+    fn edge(&self) -> BoxFuture<'_, Edge> {
+        self.outer.edge()
+    }
+
+    fn cancelled(&self) -> BoxFuture<'_, ()> {
+        self.outer.cancelled()
+    }
+
+    fn probe(&self) -> Option<&dyn Probe> {
+        Some(self.measure)
+    }
+}
