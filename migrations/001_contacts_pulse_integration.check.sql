@@ -244,8 +244,8 @@ FROM wanted w LEFT JOIN live l USING (name)
 ORDER BY w.name;
 
 WITH wanted (name, definition) AS (VALUES
-  ('contacts_note_sync_insert', 'CREATE TRIGGER contacts_note_sync_insert AFTER INSERT ON public.contacts FOR EACH ROW WHEN ((new.pulse_last_synced_at IS NOT NULL)) EXECUTE FUNCTION gonogo_backup.note_contact_sync()'),
-  ('contacts_note_sync_update', 'CREATE TRIGGER contacts_note_sync_update AFTER UPDATE ON public.contacts FOR EACH ROW WHEN ((new.pulse_last_synced_at IS DISTINCT FROM old.pulse_last_synced_at)) EXECUTE FUNCTION gonogo_backup.note_contact_sync()')
+  ('contacts_note_sync_insert', 'CREATE TRIGGER contacts_note_sync_insert AFTER INSERT ON public.contacts FOR EACH ROW WHEN (((new.pulse_last_synced_at IS NOT NULL) AND (current_setting(''gonogo.noted''::text, true) IS DISTINCT FROM ''by the import''::text))) EXECUTE FUNCTION gonogo_backup.note_contact_sync()'),
+  ('contacts_note_sync_update', 'CREATE TRIGGER contacts_note_sync_update AFTER UPDATE ON public.contacts FOR EACH ROW WHEN (((new.pulse_last_synced_at IS DISTINCT FROM old.pulse_last_synced_at) AND (current_setting(''gonogo.noted''::text, true) IS DISTINCT FROM ''by the import''::text))) EXECUTE FUNCTION gonogo_backup.note_contact_sync()')
 ), live AS (
   SELECT t.tgname::text AS name, pg_get_triggerdef(t.oid) AS definition
   FROM pg_catalog.pg_trigger t

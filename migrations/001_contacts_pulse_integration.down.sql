@@ -49,18 +49,38 @@ BEGIN
 END
 $$;
 
--- The whole row of every contact that Pulse has touched, in a table that carries the date.
+-- The whole row of every contact that Pulse has touched, in a table that carries the date; and beside it, in set_aside, how to
+-- put it back once 001 is applied again. A run by hand that stopped half-way finds its copy and keeps it: a second one
+-- would be of contacts that are half undone.
 DO $$
 DECLARE
-  aside text := 'contacts_' || to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD_HH24MISS');
-  suffix text := '';
+  stamp   CONSTANT text := to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD_HH24MISS_US');
+  aside   CONSTANT text := 'contacts_' || stamp;
+  journal text := 'gonogo_backup.contact_sync_journal_' || stamp;
+  columns text;
+  changes text;
 BEGIN
   IF NOT EXISTS (SELECT FROM pg_catalog.pg_attribute
                  WHERE attrelid = 'public.contacts'::regclass AND attname = 'pulse_last_synced_at' AND NOT attisdropped) THEN
     RETURN;
   END IF;
-  IF to_regclass('gonogo_backup.' || aside) IS NOT NULL THEN
-    suffix := to_char(clock_timestamp(), '_US');
+  CREATE TABLE IF NOT EXISTS gonogo_backup.set_aside (
+    migration    text NOT NULL,
+    set_aside_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    relation     text NOT NULL,
+    stamp        text NOT NULL,
+    put_back     text NOT NULL,
+    put_back_at  timestamptz,
+    PRIMARY KEY (migration, set_aside_at)
+  );
+  ALTER TABLE gonogo_backup.set_aside ENABLE ROW LEVEL SECURITY;
+  REVOKE ALL ON gonogo_backup.set_aside FROM PUBLIC;
+  IF to_regclass('gonogo_backup.contact_sync_journal') IS NULL THEN
+    journal := '(SELECT NULL::uuid AS contact_id, NULL::text AS action, NULL::jsonb AS before, NULL::jsonb AS written)';
+  ELSIF EXISTS (SELECT FROM gonogo_backup.set_aside s
+                WHERE s.migration = '001' AND to_regclass('gonogo_backup.contact_sync_journal_' || s.stamp) IS NULL
+                  AND to_regclass(s.relation) IS NOT NULL) THEN
+    RETURN;
   END IF;
   EXECUTE format($aside$
     CREATE TABLE gonogo_backup.%I AS
@@ -68,11 +88,49 @@ BEGIN
     WHERE num_nonnulls(pulse_profile_id, relationship_score, relationship_trend, last_interaction_date, preferred_channel,
                        communication_frequency, pulse_tags, pulse_notes, pulse_last_synced_at, pulse_sync_error) > 0
        OR total_interactions <> 0 OR is_favorite OR is_blocked OR is_vip OR pulse_sync_status <> 'pending'
-  $aside$, aside || suffix);
-  EXECUTE format('ALTER TABLE gonogo_backup.%I ENABLE ROW LEVEL SECURITY', aside || suffix);
-  EXECUTE format('REVOKE ALL ON gonogo_backup.%I FROM PUBLIC', aside || suffix);
-  EXECUTE format('COMMENT ON TABLE gonogo_backup.%I IS %L', aside || suffix,
+  $aside$, aside);
+  EXECUTE format('ALTER TABLE gonogo_backup.%I ENABLE ROW LEVEL SECURITY', aside);
+  EXECUTE format('REVOKE ALL ON gonogo_backup.%I FROM PUBLIC', aside);
+  EXECUTE format('COMMENT ON TABLE gonogo_backup.%I IS %L', aside,
                  'public.contacts as Pulse left it, set aside by the rollback of 001');
+  SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum),
+         string_agg(format('%1$I = r.%1$I', a.attname), ', ' ORDER BY a.attnum) FILTER (WHERE a.attname <> 'id')
+    INTO columns, changes
+  FROM pg_catalog.pg_attribute a
+  WHERE a.attrelid = 'public.contacts'::regclass AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
+  -- Contacts that the sync had added come back whole. One that is here gets its Pulse fields, and what the sync had written into
+  -- the other columns where nobody has changed it since the rollback; one that Pulse has reached since is left alone, and so
+  -- is everything on a second run.
+  INSERT INTO gonogo_backup.set_aside (migration, relation, stamp, put_back)
+  VALUES ('001', format('gonogo_backup.%I', aside), stamp, format($back$
+    WITH returned AS (
+      INSERT INTO public.contacts (%2$s)
+      SELECT %2$s FROM gonogo_backup.%1$I a WHERE NOT EXISTS (SELECT FROM public.contacts c WHERE c.id = a.id)
+      RETURNING 1
+    ), image AS (
+      SELECT c.id, jsonb_object_agg(k.key, CASE
+               WHEN k.key IN ('pulse_profile_id', 'relationship_score', 'relationship_trend', 'last_interaction_date',
+                              'total_interactions', 'preferred_channel', 'communication_frequency', 'pulse_tags', 'pulse_notes',
+                              'is_favorite', 'is_blocked', 'is_vip', 'pulse_last_synced_at', 'pulse_sync_status',
+                              'pulse_sync_error') THEN to_jsonb(a) -> k.key
+               WHEN j.written -> k.key IS NOT NULL AND k.value = j.before -> k.key THEN j.written -> k.key
+               ELSE k.value END) AS image
+      FROM gonogo_backup.%1$I a JOIN public.contacts c ON c.id = a.id
+      LEFT JOIN %4$s j ON j.contact_id = a.id AND j.action = 'updated'
+      CROSS JOIN LATERAL jsonb_each(to_jsonb(c)) AS k
+      WHERE num_nonnulls(c.pulse_profile_id, c.relationship_score, c.relationship_trend, c.last_interaction_date,
+                         c.preferred_channel, c.communication_frequency, c.pulse_tags, c.pulse_notes, c.pulse_last_synced_at,
+                         c.pulse_sync_error) = 0
+        AND c.total_interactions = 0 AND NOT (c.is_favorite OR c.is_blocked OR c.is_vip) AND c.pulse_sync_status = 'pending'
+      GROUP BY c.id
+    ), given AS (
+      UPDATE public.contacts c SET %3$s
+      FROM image i CROSS JOIN LATERAL jsonb_populate_record(NULL::public.contacts, i.image) AS r
+      WHERE c.id = i.id AND to_jsonb(c) IS DISTINCT FROM i.image
+      RETURNING 1
+    )
+    SELECT (SELECT count(*) FROM returned) + (SELECT count(*) FROM given)
+  $back$, aside, columns, changes, journal));
 END
 $$;
 
@@ -139,13 +197,16 @@ BEGIN
 END
 $$;
 
--- The notes of the sync go beside the rows that were set aside.
+-- The notes of the sync go beside the rows that were set aside, under the same date.
 DO $$
 DECLARE
   stamp text := to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD_HH24MISS_US');
 BEGIN
   IF to_regclass('gonogo_backup.contact_sync_journal') IS NULL THEN
     RETURN;
+  END IF;
+  IF to_regclass('gonogo_backup.set_aside') IS NOT NULL THEN
+    SELECT s.stamp INTO stamp FROM gonogo_backup.set_aside s WHERE s.migration = '001' ORDER BY s.set_aside_at DESC LIMIT 1;
   END IF;
   EXECUTE format('ALTER TABLE gonogo_backup.contact_sync_journal RENAME CONSTRAINT contact_sync_journal_pkey TO %I',
                  'contact_sync_journal_' || stamp || '_pkey');
@@ -183,7 +244,9 @@ BEGIN
 END
 $$;
 
+-- gonogo: allow drop-not-own because the block above gives this name to an index that 001 has built, and to no other
 DROP INDEX CONCURRENTLY IF EXISTS public.idx_contacts_donor_stage_of_001;
+-- gonogo: allow drop-not-own because the block above gives this name to an index that 001 has built, and to no other
 DROP INDEX CONCURRENTLY IF EXISTS public.idx_contacts_engagement_score_of_001;
 
 -- One ALTER, metadata only. The checks go with their columns; they are named for a run that stopped half-way.

@@ -158,15 +158,18 @@ $$;
 
 REVOKE ALL ON FUNCTION gonogo_backup.note_contact_sync() FROM PUBLIC;
 
--- WHEN is evaluated before the function is called, so a write of the application pays nothing.
+-- WHEN is evaluated before the function is called, so a write of the application pays nothing. Whoever writes many contacts
+-- in one statement and notes them all in another, in the same transaction, says so with SET LOCAL gonogo.noted.
 CREATE OR REPLACE TRIGGER contacts_note_sync_insert
   AFTER INSERT ON public.contacts FOR EACH ROW
-  WHEN (NEW.pulse_last_synced_at IS NOT NULL)
+  WHEN (NEW.pulse_last_synced_at IS NOT NULL
+        AND current_setting('gonogo.noted', true) IS DISTINCT FROM 'by the import')
   EXECUTE FUNCTION gonogo_backup.note_contact_sync();
 
 CREATE OR REPLACE TRIGGER contacts_note_sync_update
   AFTER UPDATE ON public.contacts FOR EACH ROW
-  WHEN (NEW.pulse_last_synced_at IS DISTINCT FROM OLD.pulse_last_synced_at)
+  WHEN (NEW.pulse_last_synced_at IS DISTINCT FROM OLD.pulse_last_synced_at
+        AND current_setting('gonogo.noted', true) IS DISTINCT FROM 'by the import')
   EXECUTE FUNCTION gonogo_backup.note_contact_sync();
 
 -- The nine indexes of the plan. The fifth and the sixth are on fields that were there, and so are they as a rule.

@@ -41,6 +41,7 @@ DO $$
 DECLARE
   stamp   CONSTANT text := to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD_HH24MISS_US');
   aside   CONSTANT text := 'pulse_contact_interactions_' || stamp;
+  columns text;
   part    record;
 BEGIN
   IF to_regclass('public.pulse_contact_interactions') IS NULL THEN
@@ -67,6 +68,38 @@ BEGIN
   EXECUTE format('ALTER TABLE public.pulse_contact_interactions RENAME TO %I', aside);
   EXECUTE format('ALTER TABLE public.%I SET SCHEMA gonogo_backup', aside);
   EXECUTE format('COMMENT ON TABLE gonogo_backup.%I IS %L', aside, 'interactions from Pulse, set aside by the rollback of 002');
+  CREATE TABLE IF NOT EXISTS gonogo_backup.set_aside (
+    migration    text NOT NULL,
+    set_aside_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    relation     text NOT NULL,
+    stamp        text NOT NULL,
+    put_back     text NOT NULL,
+    put_back_at  timestamptz,
+    PRIMARY KEY (migration, set_aside_at)
+  );
+  ALTER TABLE gonogo_backup.set_aside ENABLE ROW LEVEL SECURITY;
+  REVOKE ALL ON gonogo_backup.set_aside FROM PUBLIC;
+  SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO columns
+  FROM pg_catalog.pg_attribute a
+  WHERE a.attrelid = to_regclass(format('gonogo_backup.%I', aside)) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
+  -- The figures on contacts were put back by 001, and count these interactions already: what the triggers add is taken off again.
+  INSERT INTO gonogo_backup.set_aside (migration, relation, stamp, put_back)
+  VALUES ('002', format('gonogo_backup.%I', aside), stamp, format($back$
+    CREATE TEMP TABLE gonogo_figures ON COMMIT DROP AS
+      SELECT c.id, c.total_interactions, c.last_interaction_date FROM public.contacts c
+      WHERE c.id IN (SELECT a.contact_id FROM gonogo_backup.%1$I a);
+    WITH back AS (
+      INSERT INTO public.pulse_contact_interactions (%2$s)
+      SELECT %2$s FROM gonogo_backup.%1$I a WHERE EXISTS (SELECT FROM public.contacts c WHERE c.id = a.contact_id)
+      ON CONFLICT (pulse_interaction_id) DO NOTHING
+      RETURNING 1
+    )
+    SELECT count(*) FROM back;
+    UPDATE public.contacts c SET total_interactions = f.total_interactions, last_interaction_date = f.last_interaction_date
+    FROM gonogo_figures f
+    WHERE c.id = f.id AND (c.total_interactions, c.last_interaction_date) IS DISTINCT FROM
+                          (f.total_interactions, f.last_interaction_date)
+  $back$, aside, columns));
 END
 $$;
 

@@ -34,6 +34,7 @@ DO $$
 DECLARE
   stamp   CONSTANT text := to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYYMMDD_HH24MISS_US');
   aside   CONSTANT text := 'entity_mappings_' || stamp;
+  columns text;
   part    record;
 BEGIN
   IF to_regclass('public.entity_mappings') IS NULL THEN
@@ -60,6 +61,32 @@ BEGIN
   EXECUTE format('ALTER TABLE public.entity_mappings RENAME TO %I', aside);
   EXECUTE format('ALTER TABLE public.%I SET SCHEMA gonogo_backup', aside);
   EXECUTE format('COMMENT ON TABLE gonogo_backup.%I IS %L', aside, 'mappings to Pulse, set aside by the rollback of 003');
+  CREATE TABLE IF NOT EXISTS gonogo_backup.set_aside (
+    migration    text NOT NULL,
+    set_aside_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    relation     text NOT NULL,
+    stamp        text NOT NULL,
+    put_back     text NOT NULL,
+    put_back_at  timestamptz,
+    PRIMARY KEY (migration, set_aside_at)
+  );
+  ALTER TABLE gonogo_backup.set_aside ENABLE ROW LEVEL SECURITY;
+  REVOKE ALL ON gonogo_backup.set_aside FROM PUBLIC;
+  SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO columns
+  FROM pg_catalog.pg_attribute a
+  WHERE a.attrelid = to_regclass(format('gonogo_backup.%I', aside)) AND a.attnum > 0 AND NOT a.attisdropped AND a.attgenerated = '';
+  -- A mapping that the sync has made anew since is left as it is.
+  INSERT INTO gonogo_backup.set_aside (migration, relation, stamp, put_back)
+  VALUES ('003', format('gonogo_backup.%I', aside), stamp, format($back$
+    WITH back AS (
+      INSERT INTO public.entity_mappings (%2$s)
+      SELECT %2$s FROM gonogo_backup.%1$I a
+      WHERE a.entity_type <> 'contact' OR a.logos_id IS NULL OR EXISTS (SELECT FROM public.contacts c WHERE c.id = a.logos_id)
+      ON CONFLICT DO NOTHING
+      RETURNING 1
+    )
+    SELECT count(*) FROM back
+  $back$, aside, columns));
 END
 $$;
 

@@ -88,6 +88,19 @@ impl Secrets {
     }
 }
 
+impl Secrets {
+    /// A secret of that variable that is another than this one: the file's goes first, for the environment of a process
+    /// that runs does not change.
+    pub fn other_than(&self, name: &str, old: &SecretString) -> Option<SecretString> {
+        use secrecy::ExposeSecret;
+        let environment = std::env::var(name).ok().map(SecretString::from);
+        let another = |value: &SecretString| {
+            !value.expose_secret().is_empty() && value.expose_secret() != old.expose_secret()
+        };
+        [self.values.get(name).cloned(), environment].into_iter().flatten().find(another)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use secrecy::ExposeSecret;
@@ -105,6 +118,11 @@ mod tests {
         assert_eq!(value("CARGO_MANIFEST_DIR").unwrap(), env!("CARGO_MANIFEST_DIR"));
         assert_eq!(value("GONOGO_TEST_TOKEN").unwrap(), "to ken");
         assert!(value("GONOGO_TEST_EMPTY").is_err());
+        let other = |name, old: &str| secrets.other_than(name, &SecretString::from(old));
+        assert!(
+            other("GONOGO_TEST_TOKEN", "to ken").is_none() && other("GONOGO_TEST_EMPTY", "old").is_none()
+        );
+        assert_eq!(other("CARGO_MANIFEST_DIR", "old").unwrap().expose_secret(), "file");
         let said = value("GONOGO_TEST_NOWHERE").unwrap_err().to_string();
         assert!(said.contains("GONOGO_TEST_NOWHERE") && said.contains(".env"), "{said}");
         assert!(!format!("{secrets:?}").contains("to ken"));

@@ -224,7 +224,7 @@ impl Screen {
 
     /// Text and colours, to see any change.
     pub(crate) fn formatted(&self) -> Vec<u8> {
-        self.parser.screen().contents_formatted()
+        self.parser.screen().contents_formatted().into_bytes()
     }
 
     /// Cells that are not blank.

@@ -1,7 +1,11 @@
 //! `gonogo migrate`: the migrations without the screen, by the same engine. The database comes from gonogo.toml, or from
 //! DATABASE_URL where there is none; what loses data wants the database's name.
 
+mod back;
 mod dry;
+mod lint;
+mod restore;
+mod rewrite;
 mod told;
 
 use std::path::{Path, PathBuf};
@@ -11,15 +15,19 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::{Exit, Files, complain, print, refuse, runtime};
+use crate::plan::Config;
 use crate::plan::config::{Layout, Rehearsal};
 use crate::run::Failure;
 use crate::secrets::Secrets;
-use crate::workers::migrate::worker::{database, migrations, summary};
+use crate::workers::migrate::inverse::with_inverses;
+use crate::workers::migrate::restore::Shelf;
+use crate::workers::migrate::survey::Standing;
+use crate::workers::migrate::worker::{database, migrations, shelf_of, summary, target_of};
 use crate::workers::migrate::{
-    BackupGate, Changed, Database, Ended, MigrationSet, Options, Report, adopt, backup, down, foreigners,
-    loss, status, up, verify,
+    BackupGate, Changed, Database, Ended, MigrationSet, Options, Report, Sameness, Target, adopt, backup,
+    down, foreigners, loss, status, up, verify,
 };
-use told::Told;
+use told::{Confirmed, Said, Told};
 
 /// Where there is no gonogo.toml.
 const URL_VARIABLE: &str = "DATABASE_URL";
@@ -32,6 +40,12 @@ pub(super) struct Args {
     /// Whose files they are, if the directory does not show it: gonogo, sqlx, golang-migrate, dbmate, supabase, flyway, goose, plain.
     #[arg(long, global = true, value_name = "NAME")]
     layout: Option<Layout>,
+    /// Keep backups as files in this directory, whatever gonogo.toml says.
+    #[arg(long, global = true, value_name = "DIR")]
+    backup_dir: Option<PathBuf>,
+    /// The variable with the secret that those files are encrypted with.
+    #[arg(long, global = true, value_name = "NAME", requires = "backup_dir")]
+    backup_key_env: Option<String>,
     #[command(subcommand)]
     what: What,
 }
@@ -40,6 +54,10 @@ pub(super) struct Args {
 enum What {
     /// A dry run: the steps and the locks they take, and as much proof as the level asks for. Changes nothing.
     Plan(dry::Args),
+    /// Say what each statement stops, for whom and for how long; with a database, only where it matters. Runs nothing.
+    Lint(lint::Args),
+    /// Propose the safe form of a file beside it, and prove on copies that both come to the same end.
+    Rewrite(rewrite::Args),
     /// Run the migrations that are not applied yet.
     Up {
         /// Up to and including this number or version.
@@ -48,6 +66,15 @@ enum What {
         /// Whether a proven backup must be there.
         #[arg(long, value_enum, default_value_t = Backup::Required)]
         backup: Backup,
+        /// The database's name, as the server says it: goes beyond a point of no return.
+        #[arg(long, value_name = "NAME")]
+        confirm: Option<String>,
+        /// Leave out this index; may be given more than once.
+        #[arg(long, value_name = "INDEX")]
+        leave_out: Vec<String>,
+        /// The pace of batches, in percent.
+        #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u16).range(10..=400))]
+        pace: Option<u16>,
     },
     /// Take migrations back, newest first. Says what would be lost, and wants the database's name.
     Down {
@@ -57,6 +84,9 @@ enum What {
         /// The database's name, as the server says it.
         #[arg(long, value_name = "NAME")]
         confirm: Option<String>,
+        /// Say what would run, what it costs and loses, and where the down file and the record differ; run nothing.
+        #[arg(long, conflicts_with = "confirm")]
+        plan: bool,
     },
     /// Say how far each migration is.
     Status,
@@ -64,6 +94,9 @@ enum What {
     Verify,
     /// Back up what the migrations touch, and prove the copy.
     Backup,
+    /// List backups, prove one again, or restore from one.
+    #[command(subcommand)]
+    Restore(restore::What),
     /// Take over what another tool applied into gonogo's own bookkeeping. The other tool's is not written.
     Adopt {
         /// Up to and including this number.
@@ -94,16 +127,24 @@ enum Backup {
 }
 
 pub(super) fn run(args: &Args, files: &Files, json: bool) -> color_eyre::Result<Exit> {
-    let (directory, layout, url, journal, rule) = match files.load() {
+    let (directory, layout, url, journal, rule, backups) = match files.load() {
         Ok(loaded) => {
             let directory =
                 args.dir.clone().unwrap_or_else(|| loaded.path(&loaded.config.deployment.migrations));
             let secrets = Secrets::load(&loaded.path(&loaded.config.secrets.env_file));
-            let url = secrets.map_err(|error| error.to_string()).and_then(|secrets| {
+            let secrets = secrets.map_err(|error| error.to_string());
+            let url = secrets.as_ref().map_err(Clone::clone).and_then(|secrets| {
                 secrets.secret(&loaded.config.database.url_env).map_err(|missing| missing.to_string())
             });
+            let secrets = secrets.unwrap_or_else(|_| Secrets::of([]));
+            let backups = Backups::of(
+                args,
+                Some((&loaded.config, loaded.path(&loaded.config.database.backup_dir))),
+                &secrets,
+            );
             let layout = args.layout.unwrap_or(loaded.config.deployment.layout);
-            (directory, layout, url, loaded.path(&loaded.config.store.path), loaded.config.database.rehearsal)
+            let journal = loaded.path(&loaded.config.store.path);
+            (directory, layout, url, journal, loaded.config.database.rehearsal, backups)
         }
         Err(problems) => match &args.dir {
             // The migrations of any project, without a deployment around them.
@@ -111,13 +152,25 @@ pub(super) fn run(args: &Args, files: &Files, json: bool) -> color_eyre::Result<
                 let secrets = Secrets::of([]);
                 let url = secrets.secret(URL_VARIABLE).map_err(|missing| missing.to_string());
                 let journal = crate::plan::Config::default().store.path;
-                (directory.clone(), args.layout.unwrap_or_default(), url, journal, Rehearsal::Shown)
+                let backups = Backups::of(args, None, &secrets);
+                (directory.clone(), args.layout.unwrap_or_default(), url, journal, Rehearsal::Shown, backups)
+            }
+            None if alone_file(args).is_some() => {
+                let secrets = Secrets::of([]);
+                let url = secrets.secret(URL_VARIABLE).map_err(|missing| missing.to_string());
+                let journal = crate::plan::Config::default().store.path;
+                let backups = Backups::of(args, None, &secrets);
+                (PathBuf::new(), args.layout.unwrap_or_default(), url, journal, Rehearsal::Shown, backups)
             }
             None => return refuse(&problems, json),
         },
     };
     runtime()?.block_on(async {
-        let set = match migrations(directory.clone(), layout).await {
+        let read = match alone_file(args) {
+            Some(file) => rewrite::alone(file),
+            None => migrations(directory.clone(), layout).await,
+        };
+        let set = match read {
             Ok(set) => set,
             Err(failure) if matches!(args.what, What::Plan(_)) => {
                 print(&dry::broken(&directory, &failure, json)?)?;
@@ -131,6 +184,12 @@ pub(super) fn run(args: &Args, files: &Files, json: bool) -> color_eyre::Result<
             print(&dry::offline(&set, json)?)?;
             return Ok(Exit::Go);
         }
+        if let What::Lint(args) = &args.what {
+            return lint::run(args, &set, url, &journal, json).await;
+        }
+        if let What::Rewrite(args) = &args.what {
+            return rewrite::run(args, &set, url, &journal, json).await;
+        }
         let url: SecretString = match url {
             Ok(url) => url,
             Err(missing) => return complain(&missing, json),
@@ -143,7 +202,7 @@ pub(super) fn run(args: &Args, files: &Files, json: bool) -> color_eyre::Result<
             complain(&failure, json)?;
             return Ok(Exit::NoGo);
         }
-        match act(&args.what, &set, &url, &journal, json).await {
+        match act(&args.what, &set, &url, &journal, &backups, json).await {
             Ok((text, exit)) => {
                 print(&text)?;
                 Ok(exit)
@@ -156,11 +215,17 @@ pub(super) fn run(args: &Args, files: &Files, json: bool) -> color_eyre::Result<
     })
 }
 
+/// A file of SQL that is asked about by itself, without a directory of migrations around it.
+fn alone_file(args: &Args) -> Option<&std::path::Path> {
+    if let What::Rewrite(rewrite) = &args.what { rewrite.file() } else { None }
+}
+
 async fn act(
     what: &What,
     set: &MigrationSet,
     url: &SecretString,
     journal: &Path,
+    backups: &Backups,
     json: bool,
 ) -> Result<(String, Exit), Failure> {
     if let What::Plan(args) = what {
@@ -171,8 +236,17 @@ async fn act(
     let options = Options { by, ..Options::default() };
     let told = Told::new(json);
     match what {
-        What::Plan(_) => Ok((String::new(), Exit::Go)),
-        What::Up { to, backup } => {
+        What::Plan(_) | What::Lint(_) | What::Rewrite(_) => Ok((String::new(), Exit::Go)),
+        What::Up { to, backup, confirm, leave_out, pace } => {
+            let told = told.saying(Said {
+                confirmed: match confirm.as_deref() {
+                    Some(name) if name == db.database_name() => Confirmed::Yes,
+                    _ => Confirmed::No,
+                },
+                database: db.database_name().to_owned(),
+                leave_out: leave_out.clone(),
+                pace: *pace,
+            });
             let gate = match backup {
                 Backup::Required => BackupGate::Required,
                 Backup::Waived => BackupGate::Waived,
@@ -181,16 +255,22 @@ async fn act(
             let report = up(&db, set, to, &Options { backup: gate, ..options }, &told).await?;
             Ok(ended("up", &report, json))
         }
-        What::Down { to, confirm } => {
+        What::Down { to, plan: true, .. } => {
+            let rehearsed = dry::rehearsed(&db, set, journal).await?;
+            back::plan(&db, set, number(set, to.as_deref())?, &rehearsed, json).await
+        }
+        What::Down { to, confirm, .. } => {
             let to = number(set, to.as_deref())?;
             let lost = loss(&db, set, to).await?;
             confirmed(&db, confirm.as_deref(), &lost)?;
-            let report = down(&db, set, to, &options, &told).await?;
+            let set = with_inverses(&db, set, to).await?;
+            let report = down(&db, &set, to, &options, &told).await?;
             Ok(ended("back", &report, json))
         }
         What::Backup => {
-            let report = backup(&db, set, &options, &told).await?;
-            Ok(ended("backup", &report, json))
+            let target = backups.target.as_ref().map_err(Clone::clone)?;
+            let report = backup(&db, set, target, &options, &told).await?;
+            restore::taken(&db, &backups.shelf, &report, json).await
         }
         What::Adopt { to, changed } => {
             let changed = match changed {
@@ -208,11 +288,16 @@ async fn act(
             };
             Ok((text, Exit::Go))
         }
+        What::Restore(what) => restore::act(what, &db, &backups.shelf, json).await,
         What::Status => {
             let standing = status(&db, set).await?;
             let rehearsed = dry::rehearsed(&db, set, journal).await?;
             let foreign = foreigners(&db, set).await?;
-            let whole = standing.iter().all(|one| one.unchanged.unwrap_or(true))
+            let as_applied = |one: &Standing| {
+                let theirs = one.foreign.as_ref().filter(|theirs| !theirs.adopted);
+                one.unchanged.unwrap_or(true) && theirs.is_none_or(|theirs| theirs.file != Sameness::Differs)
+            };
+            let whole = standing.iter().all(as_applied)
                 && foreign.as_ref().is_none_or(|foreign| foreign.trouble.is_none());
             let text = if json {
                 let all = json!({ "schema": 1, "database": db.place(), "layout": set.reading, "migrations": standing,
@@ -256,6 +341,37 @@ fn number(set: &MigrationSet, word: Option<&str>) -> Result<Option<u64>, Failure
     })
 }
 
+/// Where backups go, and where they are found.
+struct Backups {
+    target: Result<Target, Failure>,
+    shelf: Shelf,
+}
+
+impl Backups {
+    /// The command's own words go before the configuration's.
+    fn of(args: &Args, configured: Option<(&Config, PathBuf)>, secrets: &Secrets) -> Self {
+        let secret = |name: &str| {
+            secrets.secret(name).map_err(|missing| Failure {
+                what: missing.to_string(),
+                state: "nothing was backed up".into(),
+                next: format!("set {name}, or name the variable that has the secret"),
+            })
+        };
+        match (&args.backup_dir, configured) {
+            (Some(dir), _) => {
+                let found = args.backup_key_env.as_deref().map(secret).transpose();
+                let shelf = Shelf { dir: Some(dir.clone()), secret: found.clone().ok().flatten() };
+                Self { target: found.map(|secret| Target::Files { dir: dir.clone(), secret }), shelf }
+            }
+            (None, Some((config, dir))) => Self {
+                target: target_of(config, dir.clone(), secret),
+                shelf: shelf_of(config, dir, |name| secret(name).ok()),
+            },
+            (None, None) => Self { target: Ok(Target::Schema), shelf: Shelf::default() },
+        }
+    }
+}
+
 fn confirmed(db: &Database, name: Option<&str>, lost: &[(String, u64)]) -> Result<(), Failure> {
     if name == Some(db.database_name()) {
         return Ok(());
@@ -265,7 +381,7 @@ fn confirmed(db: &Database, name: Option<&str>, lost: &[(String, u64)]) -> Resul
     Err(Failure {
         what: format!("going back takes out of use: {lost}; it was not confirmed with the database's name"),
         state: "nothing was run".into(),
-        next: format!("to go back, say --confirm {}", db.database_name()),
+        next: format!("see --plan for the way back; to go, say --confirm {}", db.database_name()),
     })
 }
 

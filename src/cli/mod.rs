@@ -6,6 +6,7 @@
 mod cockpit;
 mod front;
 mod headless;
+mod import;
 mod init;
 mod log;
 mod migrate;
@@ -14,6 +15,7 @@ mod plan;
 mod rehearse;
 mod seat;
 mod status;
+mod steer;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -68,8 +70,14 @@ enum Command {
     Status,
     /// Draw the overview of the run as SVG.
     Picture(picture::Args),
+    /// Import every contact from Pulse without the screen; say what it would do; show and retry what was set aside.
+    Import(import::Args),
+    /// Take over from Pulse what changed since the last import or sync, once, without the screen.
+    Sync,
     /// Print the journal, an event a line.
     Log(log::Args),
+    /// Steer the migration that runs in a cockpit: pause, hold, let, pace, leave-out, end.
+    Steer(steer::Args),
     /// Migrate the database without the screen: plan, up, down, status, verify, backup.
     Migrate(migrate::Args),
 }
@@ -106,7 +114,10 @@ pub fn run(cli: &Cli) -> color_eyre::Result<Exit> {
         Some(Command::Rehearse(args)) => rehearse::run(args, &cli.files, &cli.seat, cli.json),
         Some(Command::Picture(args)) => picture::run(args, &cli.files, &cli.seat),
         Some(Command::Status) => status::run(&cli.files, cli.json),
+        Some(Command::Import(args)) => import::run(args, &cli.files, cli.json),
+        Some(Command::Sync) => import::sync(&cli.files, cli.json),
         Some(Command::Log(args)) => log::run(args, &cli.files, cli.json),
+        Some(Command::Steer(args)) => steer::run(args, &cli.files, &cli.seat, cli.json),
         Some(Command::Migrate(args)) => migrate::run(args, &cli.files, cli.json),
         None => cockpit::run(&cli.files, &cli.seat),
     }

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::workers::announce::AnnounceWorker;
 use crate::workers::deploy::DeployWorker;
-use crate::workers::import::{ImportWorker, SyncStanding};
+use crate::workers::import::{ConflictsStanding, HistoryStanding, ImportWorker, SyncStanding};
 use crate::workers::migrate::MigrateWorker;
 use crate::workers::monitor::Monitor;
-use crate::workers::rollback::{EngineDowns, RollbackWorker};
+use crate::workers::rollback::{EngineDowns, Lookout, RollbackWorker};
 use crate::workers::rollout::RolloutWorker;
 use crate::workers::verify::VerifyWorker;
 use crate::workers::{Kit, Post};
@@ -20,9 +20,12 @@ pub(super) fn posts(kit: &Kit) -> Vec<Post> {
         Post::Jobs(Arc::new(MigrateWorker::new(kit))),
         Post::Jobs(Arc::new(ImportWorker::new(kit.clone()))),
         Post::Standing(Arc::new(SyncStanding::new(kit.clone()))),
+        Post::Standing(Arc::new(ConflictsStanding::new(kit.clone()))),
+        Post::Standing(Arc::new(HistoryStanding::new(kit.clone()))),
         Post::Jobs(Arc::new(DeployWorker::new(kit.clone()))),
         Post::Jobs(Arc::new(VerifyWorker::new(kit.clone()))),
         Post::Standing(Arc::new(Monitor::new(kit.clone()))),
+        Post::Standing(Arc::new(Lookout::new(downs.clone()))),
         Post::Jobs(Arc::new(RollbackWorker::new(kit, downs))),
         Post::Jobs(Arc::new(RolloutWorker::new(kit.clone()))),
         Post::Jobs(Arc::new(AnnounceWorker::new(kit.clone()))),

@@ -95,6 +95,12 @@ async fn act(store: &Store, state: &State, memory: &mut Memory) -> Then {
         Next::Start(phase) => start(store, state, &plan, phase).await,
         Next::Item(item) => settle(store, state, &plan, item).await,
         Next::Wait(_, at) => await_moment(store, at).await,
+        Next::Answer(job) => {
+            // To go on with less than the plan allows is for people to decide.
+            let question = state.jobs.get(&job).and_then(|job| job.question());
+            memory.gave_up = question.map(|question| format!("{job} asks: {}", question.what));
+            Then::Again
+        }
         Next::Failed(item) => {
             let tries = memory.tries.entry(item.clone()).or_default();
             *tries += 1;

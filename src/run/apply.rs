@@ -6,10 +6,13 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::event::{Event, NoteKind, Record};
-use super::job::{Attempt, Facts, Job, JobId, JobKind, JobStatus, Outcome, Step, StepOutcome, StepStatus};
+use super::job::{
+    Answer, Asked, Attempt, Facts, Job, JobId, JobKind, JobStatus, Outcome, Step, StepOutcome, StepStatus,
+};
 use super::state::{
     Alert, Decision, Guard, Health, ItemState, Note, PhaseState, Run, Signature, State, Sync, TAIL,
 };
+use super::steer::Steered;
 use super::upkeep::{History, Hold, Mock, SyncTrouble};
 use crate::plan::{PhaseKind, RungKind};
 
@@ -141,6 +144,10 @@ impl State {
             | Event::JobPaused { .. }
             | Event::JobResumed { .. }
             | Event::JobCancelling { .. }
+            | Event::JobSteered { .. }
+            | Event::SteerAnswered { .. }
+            | Event::JobAsked { .. }
+            | Event::JobAnswered { .. }
             | Event::JobEnded { .. } => self.fold_job(record),
         }
     }
@@ -194,6 +201,8 @@ impl State {
                     requested: at,
                     status: JobStatus::Requested,
                     steps: Vec::new(),
+                    steered: Vec::new(),
+                    asked: None,
                 };
                 self.jobs.insert(*job, entry);
             }
@@ -237,6 +246,23 @@ impl State {
             Event::JobCancelling { job } => self.with_job(*job, |job| {
                 if let JobStatus::Running(attempt) | JobStatus::Paused(attempt) = &job.status {
                     job.status = JobStatus::Cancelling(attempt.clone());
+                }
+            }),
+            Event::JobSteered { job, steer } => self.with_job(*job, |job| {
+                let (by, steer) = (record.by.clone(), steer.clone());
+                job.steered.push(Steered { by, at, steer, answer: None });
+            }),
+            Event::SteerAnswered { job, steer, outcome } => self.with_job(*job, |job| {
+                if let Some(steered) = job.steered.get_mut(*steer as usize) {
+                    steered.answer = Some(outcome.clone());
+                }
+            }),
+            Event::JobAsked { job, question } => self.with_job(*job, |job| {
+                job.asked = Some(Asked { question: question.clone(), at, answer: None });
+            }),
+            Event::JobAnswered { job, reason } => self.with_job(*job, |job| {
+                if let Some(asked) = &mut job.asked {
+                    asked.answer = Some(Answer { by: record.by.clone(), at, reason: reason.clone() });
                 }
             }),
             Event::JobEnded { job, outcome } => {

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 
 use super::event::{Ending, Mode, NoteKind};
-use super::job::{JobId, JobKind, Outcome, StepOutcome, StepPlan};
+use super::job::{JobId, JobKind, Outcome, Question, StepOutcome, StepPlan};
 use super::judge::Verdict;
+use super::steer::Steer;
 use super::upkeep::Upkeep;
 use crate::plan::{GateId, ItemId, MetricId, PhaseId, Plan};
 
@@ -103,6 +104,20 @@ pub enum Command {
         /// Why.
         why: String,
     },
+    /// Say how it is to go on.
+    Steer {
+        /// The job.
+        job: JobId,
+        /// What is wished.
+        steer: Steer,
+    },
+    /// Decide that a job which asks goes on.
+    GoOn {
+        /// The job.
+        job: JobId,
+        /// Why.
+        reason: String,
+    },
     /// Open the guard over the emergency key.
     Arm,
     /// Close it.
@@ -164,6 +179,22 @@ pub enum Report {
         step: u32,
         /// How.
         outcome: StepOutcome,
+    },
+    /// A wish about it was carried out, or could not be.
+    Answered {
+        /// The job.
+        job: JobId,
+        /// The wish's place among those about this job, from 0.
+        steer: u32,
+        /// What came of it.
+        outcome: StepOutcome,
+    },
+    /// The job asks a person, and waits.
+    Asked {
+        /// The job.
+        job: JobId,
+        /// What it asks.
+        question: Question,
     },
     /// The job is over.
     Ended {

@@ -8,8 +8,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::job::{JobId, JobKind, Outcome, StepOutcome, StepPlan};
+use super::job::{JobId, JobKind, Outcome, Question, StepOutcome, StepPlan};
 use super::judge::Verdict;
+use super::steer::Steer;
 use super::upkeep::Upkeep;
 use crate::plan::{GateId, ItemId, MetricId, PhaseId, Plan, Role};
 
@@ -197,6 +198,36 @@ pub enum Event {
     JobCancelling {
         /// The job.
         job: JobId,
+    },
+    /// Somebody said how the job is to go on.
+    JobSteered {
+        /// The job.
+        job: JobId,
+        /// What was wished.
+        steer: Steer,
+    },
+    /// A wish that is carried out once was carried out, or could not be.
+    SteerAnswered {
+        /// The job.
+        job: JobId,
+        /// The wish's place among those about this job, from 0.
+        steer: u32,
+        /// What came of it.
+        outcome: StepOutcome,
+    },
+    /// The job found something that a person must decide on, and waits.
+    JobAsked {
+        /// The job.
+        job: JobId,
+        /// What it asks.
+        question: Question,
+    },
+    /// Somebody decided that the job goes on.
+    JobAnswered {
+        /// The job.
+        job: JobId,
+        /// Why.
+        reason: String,
     },
     /// The job is over. No more events of this job.
     JobEnded {

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::event::Actor;
+use super::steer::Steered;
 use super::upkeep::Settle;
 use crate::plan::{Check, ItemId, RungKind};
 
@@ -118,6 +119,8 @@ pub enum JobKind {
     },
     /// Remove the mock profiles.
     MockRemove,
+    /// Judge again what the import has set aside, and bring in what fits now.
+    Retry,
     /// Bring the release live.
     Deploy,
     /// Prove an item.
@@ -160,9 +163,12 @@ impl JobKind {
             Self::Backup | Self::RehearseMigrations | Self::MigrateUp { .. } | Self::MigrateDown { .. } => {
                 WorkerId::Migrate
             }
-            Self::Import | Self::Sync | Self::Resolve { .. } | Self::Mock { .. } | Self::MockRemove => {
-                WorkerId::Import
-            }
+            Self::Import
+            | Self::Sync
+            | Self::Resolve { .. }
+            | Self::Mock { .. }
+            | Self::MockRemove
+            | Self::Retry => WorkerId::Import,
             Self::Deploy => WorkerId::Deploy,
             Self::Verify { .. } => WorkerId::Verify,
             Self::Rollback { .. } | Self::Drill { .. } => WorkerId::Rollback,
@@ -185,6 +191,7 @@ impl JobKind {
             Self::Resolve { profile, settle } => format!("settle {profile}: {}", settle.words()),
             Self::Mock { profiles } => format!("make {profiles} MOCK profiles"),
             Self::MockRemove => "remove the MOCK profiles".into(),
+            Self::Retry => "retry what was set aside".into(),
             Self::Deploy => "deploy".into(),
             Self::Verify { .. } => "verify".into(),
             Self::Rollback { rung, kind } => format!("rollback {rung} ({kind:?})").to_lowercase(),
@@ -199,7 +206,7 @@ impl JobKind {
 pub const WATCH: &str = "watch";
 
 /// A step before it is taken.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StepPlan {
     /// What it does, in a line ("001 create index `idx_contacts_pulse_tags`").
     pub name: Arc<str>,
@@ -207,6 +214,34 @@ pub struct StepPlan {
     pub detail: Option<Arc<str>>,
     /// The part of the job that it belongs to ("001 contacts_pulse_integration").
     pub group: Option<Arc<str>>,
+    /// What people can say about it.
+    #[serde(default, skip_serializing_if = "Nature::is_plain")]
+    pub nature: Nature,
+    /// The lock that it asks for, where that stops clients ("ACCESS EXCLUSIVE on contacts").
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<Arc<str>>,
+}
+
+/// What people can say about a step.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum Nature {
+    /// Nothing in particular.
+    #[default]
+    Plain,
+    /// It builds an index on which nothing but speed depends: it can be left out.
+    Index,
+    /// It goes in batches, at a pace.
+    Batches,
+    /// There is no way back from here: it waits until a person lets it go on.
+    NoReturn,
+}
+
+impl Nature {
+    /// Whether nothing in particular can be said about it.
+    pub const fn is_plain(&self) -> bool {
+        matches!(self, Self::Plain)
+    }
 }
 
 /// How a step ended.
@@ -352,6 +387,9 @@ pub struct ImportTotals {
     pub imported: u64,
     /// Changed contacts.
     pub updated: u64,
+    /// Of the changed: those that a person had changed here as well since both sides last agreed.
+    #[serde(default)]
+    pub both: u64,
     /// Contacts that were already as they should be.
     pub unchanged: u64,
     /// Profiles set aside, with a reason each.
@@ -388,6 +426,45 @@ pub struct Job {
     pub status: JobStatus,
     /// Its steps, once planned.
     pub steps: Vec<Step>,
+    /// What people have wished about it since, oldest first.
+    #[serde(default)]
+    pub steered: Vec<Steered>,
+    /// What it asked last, if it asked anything.
+    #[serde(default)]
+    pub asked: Option<Asked>,
+}
+
+/// What a job asks a person before it goes on. Whoever does not want that cancels it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Question {
+    /// What was found.
+    pub what: String,
+    /// What going on means.
+    pub going_on: String,
+    /// What giving up means.
+    pub giving_up: String,
+}
+
+/// A question that a job asked, and the decision.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The question.
+    pub question: Question,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// The decision to go on, once there is one.
+    pub answer: Option<Answer>,
+}
+
+/// Somebody's decision that a job goes on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// Who decided.
+    pub by: Actor,
+    /// When.
+    pub at: DateTime<Utc>,
+    /// Why.
+    pub reason: String,
 }
 
 /// How far a job is.
@@ -458,6 +535,12 @@ impl Job {
     /// Whether it is over.
     pub const fn is_over(&self) -> bool {
         matches!(self.status, JobStatus::Ended { .. })
+    }
+
+    /// What it waits for a person to decide.
+    pub fn question(&self) -> Option<&Question> {
+        let asked = self.asked.as_ref().filter(|asked| asked.answer.is_none() && !self.is_over())?;
+        Some(&asked.question)
     }
 
     /// How it ended, if it did.

@@ -28,6 +28,54 @@ pub struct Live {
     pub conflicts: Option<Arc<Conflicts>>,
     /// How far the history of interactions is.
     pub history: Option<Arc<HistoryLive>>,
+    /// What taking the database back would lose, as it was last looked at.
+    pub outlook: Option<Arc<Outlook>>,
+}
+
+/// What taking the database back would lose and meet, looked at while the guard is open.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Outlook {
+    /// When it was looked at.
+    pub at: DateTime<Utc>,
+    /// What was seen.
+    pub seen: Seen,
+}
+
+/// What was seen of the database's way back.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "was", rename_all = "kebab-case")]
+pub enum Seen {
+    /// The rows were counted.
+    Counted {
+        /// What would be set aside or lost, with how many rows.
+        lost: Vec<(String, u64)>,
+        /// What speaks against it: a down file that takes what was there before, a way that has gaps.
+        against: Vec<String>,
+    },
+    /// It could not be told.
+    Unknown {
+        /// Why.
+        why: String,
+    },
+}
+
+impl Outlook {
+    /// In a line.
+    pub fn words(&self) -> String {
+        match &self.seen {
+            Seen::Unknown { why } => format!("what would be lost could not be counted: {why}"),
+            Seen::Counted { lost, against } => {
+                let rows: Vec<String> = lost
+                    .iter()
+                    .filter(|(_, rows)| *rows > 0)
+                    .map(|(what, rows)| format!("{what}: {rows} rows"))
+                    .collect();
+                let rows = if rows.is_empty() { "no row would be lost now".into() } else { rows.join(", ") };
+                let against = against.iter().map(|one| format!("BUT {one}"));
+                std::iter::once(rows).chain(against).collect::<Vec<_>>().join("; ")
+            }
+        }
+    }
 }
 
 /// How far a job is, within a step.
@@ -77,18 +125,157 @@ pub struct MigrateLive {
     pub blockers: Vec<Blocker>,
     /// How many wait behind us.
     pub queue: u32,
+    /// Who they are, nearest first, where there is room for them.
+    #[serde(default)]
+    pub behind: Vec<Waiter>,
     /// The canary's last answer, in milliseconds.
     pub canary_ms: Option<f64>,
     /// The longest wait of the canary so far, in milliseconds.
     pub worst_ms: Option<f64>,
-    /// Write-ahead log written since the job began, in bytes.
+    /// The wait that no client may exceed, in milliseconds.
+    #[serde(default)]
+    pub budget_ms: Option<f64>,
+    /// Write-ahead log that the server wrote since the job began, in bytes; that of its clients is in it.
     pub wal: Option<u64>,
+    /// The same in a second, of late.
+    #[serde(default)]
+    pub wal_rate: Option<u64>,
     /// Tries to get the lock of this step.
     pub tries: u32,
+    /// Whether it waits for a person, and what for.
+    #[serde(default)]
+    pub asks: Asks,
+    /// How long the last transaction asked for its locks and held them, in milliseconds.
+    #[serde(default)]
+    pub held_ms: Option<f64>,
+    /// How long the step takes by what a rehearsal measured, from and to, in milliseconds.
+    #[serde(default)]
+    pub forecast_ms: Option<(f64, f64)>,
+    /// How long all steps after it take by the same, in milliseconds.
+    #[serde(default)]
+    pub after_ms: Option<(f64, f64)>,
+    /// How long the step has been running, in milliseconds.
+    #[serde(default)]
+    pub elapsed_ms: f64,
+    /// What the server itself says of the running command, where it has a view of it.
+    #[serde(default)]
+    pub phase: Option<Phase>,
+    /// How far the standbys are behind.
+    #[serde(default)]
+    pub replicas: Replicas,
+    /// The batches, where the step goes in some.
+    #[serde(default)]
+    pub batches: Option<Batches>,
+}
+
+/// Somebody who waits behind us.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Waiter {
+    /// The backend's process id.
+    pub pid: i32,
+    /// Its application's name.
+    pub app: String,
+    /// How long it has waited, in seconds.
+    pub waits: f64,
+    /// How many stand between it and us: 0 for who waits for us.
+    pub depth: u8,
+    /// Its statement, cut.
+    pub query: String,
+}
+
+/// A view of the server on a command that runs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Phase {
+    /// The view (`pg_stat_progress_create_index`).
+    pub view: String,
+    /// Its word for what is going on.
+    pub name: String,
+    /// Which phase that is of how many, where their order is known.
+    pub place: Option<(u8, u8)>,
+    /// What it counts: what, how much, of how much.
+    pub counts: Vec<(String, u64, Option<u64>)>,
+    /// The session that it waits for just now.
+    pub locker: Option<i32>,
+}
+
+/// The standbys.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "are", content = "they", rename_all = "kebab-case")]
+pub enum Replicas {
+    /// Nobody looked yet, or this role may not see them.
+    #[default]
+    Unknown,
+    /// There are none.
+    None,
+    /// These.
+    Some(Vec<Replica>),
+}
+
+/// A standby.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Replica {
+    /// Its name.
+    pub name: String,
+    /// How much log it has still to replay, in bytes.
+    pub bytes: Option<u64>,
+    /// How long its replay is behind, in seconds.
+    pub seconds: Option<f64>,
+}
+
+/// A step that goes in batches.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Batches {
+    /// The batches that are done, those of earlier attempts too.
+    pub number: u64,
+    /// The rows that they changed.
+    pub rows: u64,
+    /// Keys of the next batch.
+    pub size: u32,
+    /// How long the last took, in milliseconds.
+    pub last_ms: f64,
+    /// How long the longest of this attempt took, in milliseconds.
+    pub worst_ms: f64,
+    /// Batches that had to be tried again.
+    pub retries: u32,
+    /// The pace that a person wished for, in percent.
+    pub pace: u16,
+    /// Why it does not go faster, where something holds it back.
+    pub slowed: Option<String>,
+}
+
+/// What work that waits for a person waits for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "for", rename_all = "kebab-case")]
+pub enum Asks {
+    /// It waits for nobody.
+    #[default]
+    Nothing,
+    /// To be let at a lock that stops clients.
+    Lock {
+        /// The step's name.
+        step: Arc<str>,
+        /// The lock ("ACCESS EXCLUSIVE on contacts").
+        lock: String,
+    },
+    /// To be let beyond the point of no return.
+    NoReturn {
+        /// The step's name.
+        step: Arc<str>,
+    },
+}
+
+impl Asks {
+    /// The step that waits.
+    pub const fn step(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Nothing => None,
+            Self::Lock { step, .. } | Self::NoReturn { step } => Some(step),
+        }
+    }
 }
 
 /// Somebody who holds a lock.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Blocker {
     /// The backend's process id.
     pub pid: i32,
@@ -102,6 +289,15 @@ pub struct Blocker {
     pub age: f64,
     /// Its last statement, cut.
     pub query: String,
+    /// When the backend began, where that is known.
+    #[serde(default)]
+    pub since: Option<DateTime<Utc>>,
+    /// What it holds that is wanted ("AccessShareLock on contacts"), where that is known.
+    #[serde(default)]
+    pub holds: String,
+    /// How many stand between it and us: 0 for whom we wait for ourselves.
+    #[serde(default)]
+    pub depth: u8,
 }
 
 /// What an import shows besides.

@@ -13,6 +13,7 @@ pub mod live;
 pub mod next;
 pub mod permission;
 pub mod state;
+pub mod steer;
 pub mod summary;
 pub mod upkeep;
 pub mod words;
@@ -23,6 +24,7 @@ pub use event::{Actor, Event, Mode, Record};
 pub use job::{Failure, Job, JobId, JobKind, JobStatus, Outcome, Step, StepOutcome, StepPlan, WorkerId};
 pub use live::{Live, Progress, Sample};
 pub use state::State;
+pub use steer::{Steer, Steered};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -16,6 +16,8 @@ pub enum Next {
     Alert(MetricId),
     /// Wait for a job.
     Job(JobId),
+    /// A job asks; decide that it goes on, or cancel it.
+    Answer(JobId),
     /// Begin a phase.
     Start(PhaseId),
     /// Settle an item.
@@ -65,6 +67,9 @@ pub fn next(state: &State, now: DateTime<Utc>) -> Next {
         if alert.seen.is_none() || critical == Some(Severity::Critical) {
             return Next::Alert(metric.clone());
         }
+    }
+    if let Some(job) = open.clone().find(|job| job.question().is_some()) {
+        return Next::Answer(job.id);
     }
     if let Some(job) = open.next() {
         return Next::Job(job.id);

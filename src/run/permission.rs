@@ -16,6 +16,8 @@ pub enum Deed {
     Rollback(RungKind),
     /// Ask for work of that worker, pause it, cancel it.
     Work(WorkerId),
+    /// End what another session of the database does.
+    EndSession,
     /// Begin a phase with that owner; tick, skip, fail or reopen an item with that owner.
     Item(Option<Role>),
     /// Write a note, acknowledge an alert.
@@ -56,6 +58,7 @@ impl Deed {
             Self::Work(WorkerId::Rollout) => "move the rollout",
             Self::Work(WorkerId::Announce) => "send an announcement",
             Self::Work(WorkerId::History) => "hold the history of interactions",
+            Self::EndSession => "end what another session of the database does",
             Self::Item(_) => "change this item",
             Self::Speak => "write to the record",
             Self::Mock => "go on with mock data",
@@ -75,7 +78,9 @@ pub fn allowed(role: Role, deed: Deed) -> bool {
         _ => match deed {
             Deed::Open | Deed::Speak | Deed::Fault => true,
             Deed::Call | Deed::Guard | Deed::Mock | Deed::Report => false,
-            Deed::Rollback(RungKind::Database) | Deed::Work(WorkerId::Migrate) => role == Dba,
+            Deed::Rollback(RungKind::Database) | Deed::Work(WorkerId::Migrate) | Deed::EndSession => {
+                role == Dba
+            }
             Deed::Work(WorkerId::Import | WorkerId::History) => matches!(role, Devops | Dba),
             Deed::Work(WorkerId::Verify) => !matches!(role, ProductOwner | Cto),
             Deed::Work(WorkerId::Announce) => matches!(role, Devops | Support),
@@ -116,6 +121,7 @@ mod tests {
             (Role::Devops, Deed::Call),
             (Role::Devops, Deed::Rollback(RungKind::Database)),
             (Role::Dba, Deed::Rollback(RungKind::Flag)),
+            (Role::Devops, Deed::EndSession),
             (Role::Qa, Deed::Item(Some(Role::Dba))),
             (Role::Observer, Deed::Speak),
             (Role::Lead, Deed::Report),

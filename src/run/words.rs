@@ -6,6 +6,7 @@
 use super::event::{Event, NoteKind, Record};
 use super::job::{JobId, Outcome, StepOutcome};
 use super::state::State;
+use super::steer::{Extent, Steer};
 use crate::plan::{GateId, ItemId, MetricId, PhaseId};
 
 /// How loud a line is.
@@ -57,7 +58,9 @@ pub fn words(record: &Record, state: Option<&State>) -> String {
         Event::Armed => "armed the way out".into(),
         Event::Disarmed => "closed the guard over the way out".into(),
         Event::VerdictChanged { metric, verdict, reading } => {
-            format!("{} is {}: {reading}", names.metric(metric), verdict.word())
+            // The reason alone: that there is none to read, or that it failed, the verdict says.
+            let said = ["failed: ", "no data: "].into_iter().find_map(|kind| reading.strip_prefix(kind));
+            format!("{} is {}: {}", names.metric(metric), verdict.word(), said.unwrap_or(reading))
         }
         Event::AlertFired { metric, reading, .. } => format!("ALERT on {}: {reading}", names.metric(metric)),
         Event::AlertCleared { metric } => format!("the alert on {} ended", names.metric(metric)),
@@ -99,18 +102,35 @@ fn of_job(event: &Event, names: &Names<'_>) -> String {
         Event::JobPlanned { job, steps } => format!("{}: {} steps planned", names.job(*job), steps.len()),
         Event::StepStarted { job, step } => format!("{}: {}", names.job(*job), names.step(*job, *step)),
         Event::StepEnded { job, step, outcome } => {
-            let how = match outcome {
-                StepOutcome::Done { note: None } => "done".into(),
-                StepOutcome::Done { note: Some(note) } => format!("done, {note}"),
-                StepOutcome::Skipped { why } => format!("not needed: {why}"),
-                StepOutcome::Failed { failure } => format!("FAILED: {failure}"),
-                StepOutcome::NotRun { because } => format!("not run: {because}"),
-            };
-            format!("{}: {} {how}", names.job(*job), names.step(*job, *step))
+            format!("{}: {} {}", names.job(*job), names.step(*job, *step), of_step(outcome))
         }
         Event::JobPaused { job } => format!("asked {} to pause", names.job(*job)),
         Event::JobResumed { job } => format!("let {} go on", names.job(*job)),
         Event::JobCancelling { job } => format!("asked {} to give up", names.job(*job)),
+        Event::JobSteered { job, steer } => {
+            let job = names.job(*job);
+            match steer {
+                Steer::Pace { percent } => format!("{job} at a pace of {percent} % from now on"),
+                Steer::Hold => format!("{job} is to wait before the next lock that stops clients"),
+                Steer::Release => format!("{job} need not wait before locks any more"),
+                Steer::Let { step } => format!("{job}: let it go on: {step}"),
+                Steer::LeaveOut { step } => format!("{job}: left out: {step}"),
+                Steer::End { session, what, .. } => {
+                    let what = match what {
+                        Extent::Query => "cancel the query of",
+                        Extent::Session => "end the session of",
+                    };
+                    format!("{job}: {what} {session}, {} for {:.0} s", session.state, session.age)
+                }
+            }
+        }
+        Event::SteerAnswered { job, outcome, .. } => format!("{}: {}", names.job(*job), of_step(outcome)),
+        Event::JobAsked { job, question } => {
+            format!("{} asks: {}; to go on means: {}", names.job(*job), question.what, question.going_on)
+        }
+        Event::JobAnswered { job, reason } => {
+            format!("decided that {} goes on: {reason}", names.job(*job))
+        }
         Event::JobEnded { job, outcome } => match outcome {
             Outcome::Succeeded { summary, .. } => format!("{} ended well: {summary}", names.job(*job)),
             Outcome::Failed { failure } => format!("{} FAILED: {failure}", names.job(*job)),
@@ -121,12 +141,24 @@ fn of_job(event: &Event, names: &Names<'_>) -> String {
     }
 }
 
+fn of_step(outcome: &StepOutcome) -> String {
+    match outcome {
+        StepOutcome::Done { note: None } => "done".into(),
+        StepOutcome::Done { note: Some(note) } => format!("done, {note}"),
+        StepOutcome::Skipped { why } => format!("not needed: {why}"),
+        StepOutcome::Failed { failure } => format!("FAILED: {failure}"),
+        StepOutcome::NotRun { because } => format!("not run: {because}"),
+    }
+}
+
 /// How loud that is.
 pub fn tone(event: &Event) -> Tone {
     match event {
         Event::AlertFired { .. }
         | Event::ItemFailed { .. }
+        | Event::JobAsked { .. }
         | Event::JobEnded { outcome: Outcome::Failed { .. }, .. }
+        | Event::SteerAnswered { outcome: StepOutcome::Failed { .. }, .. }
         | Event::StepEnded { outcome: StepOutcome::Failed { .. }, .. } => Tone::Bad,
         Event::NoGo { .. }
         | Event::ItemSkipped { .. }
@@ -138,6 +170,10 @@ pub fn tone(event: &Event) -> Tone {
         | Event::SyncFailed { .. }
         | Event::Held { .. }
         | Event::Mocked { .. }
+        | Event::JobSteered {
+            steer: Steer::Let { .. } | Steer::LeaveOut { .. } | Steer::End { .. }, ..
+        }
+        | Event::JobAnswered { .. }
         | Event::JobEnded { outcome: Outcome::Cancelled { .. }, .. } => Tone::Warn,
         Event::VerdictChanged { verdict, .. } if *verdict != super::judge::Verdict::Ok => Tone::Warn,
         Event::JobStarted { .. }

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use serde_json::value::RawValue;
 use tokio::sync::watch;
 use url::Url;
 
@@ -18,7 +19,7 @@ use super::http::Http;
 use super::limits::LimitHeaders;
 use super::options::{Auth, Budget, Options};
 use super::request::{Reply, Request, segment};
-use super::retry::Backoff;
+use super::retry::{Backoff, Repeat};
 use super::{Answer, Outcome, RateBudget, ServiceError, lenient};
 use crate::clock::Clock;
 
@@ -47,6 +48,8 @@ pub struct Config {
     pub token: SecretString,
     /// The time for one request, in wall time; the plan says 10 s.
     pub timeout: Duration,
+    /// Attempts for one request, at least 1.
+    pub attempts: u32,
 }
 
 /// Which profiles to read.
@@ -199,7 +202,7 @@ pub struct Page {
 
 #[derive(Deserialize)]
 struct RawPage {
-    data: Vec<Value>,
+    data: Vec<Box<RawValue>>,
     pagination: RawPagination,
 }
 
@@ -214,7 +217,7 @@ struct RawPagination {
 
 #[derive(Deserialize)]
 struct RawInteractions {
-    interactions: Vec<Value>,
+    interactions: Vec<Box<RawValue>>,
 }
 
 /// The client. Profiles and interactions have limits of their own, and so ways of their own.
@@ -228,7 +231,7 @@ impl Pulse {
     /// Prepares the client; nothing is sent.
     pub fn new(config: &Config, clock: &Clock) -> Result<Self, ServiceError> {
         let way = || {
-            let backoff = Backoff { attempts: 3, ..Backoff::default() };
+            let backoff = Backoff { attempts: config.attempts.max(1), ..Backoff::default() };
             let options =
                 Options { timeout: config.timeout, backoff, budget: Budget::Obey, ..Options::default() };
             Http::new(&DIALECT, config.api.clone(), &Auth::bearer(&config.token), clock.clone(), options)
@@ -254,14 +257,24 @@ impl Pulse {
 
     /// A page of profiles.
     pub async fn profiles(&self, query: &PageQuery) -> Outcome<Page> {
+        self.listed(query, Repeat::Safe).await
+    }
+
+    /// A page of profiles, asked for once: for whoever keeps a pace and repeats by it.
+    pub async fn page(&self, query: &PageQuery) -> Outcome<Page> {
+        self.listed(query, Repeat::Never).await
+    }
+
+    async fn listed(&self, query: &PageQuery, repeat: Repeat) -> Outcome<Page> {
         let since = query.modified_since.map(|at| at.to_rfc3339_opts(SecondsFormat::Millis, true));
         let request = Request::get("api/contacts/relationship-profiles", "read profiles")
             .query("limit", query.limit.clamp(1, MAX_PROFILES))
             .query("offset", query.offset)
-            .maybe_query("modified_since", since);
+            .maybe_query("modified_since", since)
+            .repeat(repeat);
         let raw: Answer<RawPage> = self.profiles.json(request).await?;
         Ok(raw.map(|raw| Page {
-            profiles: raw.data.into_iter().map(item).collect(),
+            profiles: raw.data.iter().map(|raw| item(raw.get())).collect(),
             total: raw.pagination.total,
             offset: raw.pagination.offset.unwrap_or(query.offset),
             has_more: raw.pagination.has_more,
@@ -280,15 +293,21 @@ impl Pulse {
             .query("limit", limit.clamp(1, MAX_INTERACTIONS))
             .query("days", days.clamp(1, MAX_DAYS));
         let raw: Answer<RawInteractions> = self.interactions.json(request).await?;
-        Ok(raw.map(|raw| raw.interactions.into_iter().map(item).collect()))
+        Ok(raw.map(|raw| raw.interactions.iter().map(|raw| item(raw.get())).collect()))
     }
 }
 
-fn item<T: DeserializeOwned>(raw: Value) -> Result<T, BadItem> {
-    T::deserialize(&raw).map_err(|error| BadItem {
-        id: raw.get("id").and_then(lenient::text),
-        reason: error.to_string(),
-        raw,
+/// Reads a profile as Pulse sends it, from the text of one.
+pub fn profile(raw: &str) -> Result<Profile, BadProfile> {
+    item(raw)
+}
+
+/// Reads one item. Only one that cannot be read is taken apart again for what can be said of it.
+fn item<T: DeserializeOwned>(raw: &str) -> Result<T, BadItem> {
+    serde_json::from_str(raw).map_err(|error| {
+        let reason = error.to_string();
+        let raw = serde_json::from_str(raw).unwrap_or_else(|_| Value::String(raw.to_owned()));
+        BadItem { id: raw.get("id").and_then(lenient::text), reason, raw }
     })
 }
 

@@ -7,7 +7,8 @@ use crate::services::error::Fault;
 use crate::services::testing::{SECRET, Vendor, json, secret, text};
 
 fn pulse(vendor: &Vendor) -> Pulse {
-    let config = Config { api: vendor.url.clone(), token: secret(), timeout: Duration::from_secs(5) };
+    let config =
+        Config { api: vendor.url.clone(), token: secret(), timeout: Duration::from_secs(5), attempts: 3 };
     Pulse::new(&config, &vendor.clock).unwrap()
 }
 
@@ -70,7 +71,8 @@ async fn the_window_is_waited_for_before_it_is_overdrawn() {
         json(200, &page(&object!([]), false)),
     ])
     .await;
-    let config = Config { api: vendor.url.clone(), token: secret(), timeout: Duration::from_secs(5) };
+    let config =
+        Config { api: vendor.url.clone(), token: secret(), timeout: Duration::from_secs(5), attempts: 3 };
     let clock = Clock::paced("2026-10-03T14:30:00Z".parse().unwrap(), 0.001);
     let pulse = Pulse::new(&config, &clock).unwrap();
     pulse.profiles(&PageQuery::default()).await.unwrap();

@@ -99,6 +99,13 @@ impl Request {
         self
     }
 
+    /// Whether it may be sent again, whatever the method suggests.
+    #[must_use]
+    pub fn repeat(mut self, repeat: Repeat) -> Self {
+        self.repeat = repeat;
+        self
+    }
+
     /// Sending it twice does harm, whatever the method suggests.
     #[must_use]
     pub fn only_once(mut self) -> Self {

@@ -18,6 +18,8 @@ pub enum Repeat {
     Safe,
     /// Writes that add something each time: only after a failure that surely left nothing behind.
     OnlyIfNothingHappened,
+    /// Not by itself: the caller has a pace of its own, and asks again when its turn comes.
+    Never,
 }
 
 /// How often and how patiently to try.
@@ -55,7 +57,7 @@ impl Backoff {
 
     /// The wait before the next attempt, or none when there must not be one.
     pub fn wait(&self, fault: &Fault, repeat: Repeat, attempt: u32) -> Option<Duration> {
-        if attempt >= self.attempts {
+        if attempt >= self.attempts || repeat == Repeat::Never {
             return None;
         }
         let nothing_happened = matches!(fault, Fault::Unreachable(_) | Fault::Throttled { .. });
@@ -165,6 +167,7 @@ mod tests {
         let broken = Fault::Broken { status: 502, detail: String::new(), retry_after: None };
         assert_eq!(backoff.wait(&Fault::TimedOut(Duration::ZERO), once, 1), None);
         assert_eq!(backoff.wait(&broken, once, 1), None);
+        assert_eq!(backoff.wait(&throttled(3), Repeat::Never, 1), None);
         assert_eq!(backoff.wait(&Fault::Cut(String::new()), once, 1), None);
         assert!(backoff.wait(&Fault::Unreachable(String::new()), once, 1).is_some());
         assert!(backoff.wait(&throttled(3), once, 1).is_some());

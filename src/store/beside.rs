@@ -16,7 +16,7 @@ use tokio::sync::{Mutex, watch};
 use super::{StoreError, connect};
 use crate::clock::{Clock, Pace};
 use crate::plan::MetricId;
-use crate::run::live::{Conflicts, HistoryLive, Lease, Presence};
+use crate::run::live::{Conflicts, HistoryLive, Lease, Outlook, Presence};
 use crate::run::{JobId, Live, Progress, Sample, WorkerId};
 
 /// How long a lease holds without being renewed.
@@ -61,6 +61,7 @@ struct Waiting {
     samples: VecDeque<Sample>,
     conflicts: Option<Arc<Conflicts>>,
     history: Option<Arc<HistoryLive>>,
+    outlook: Option<Arc<Outlook>>,
 }
 
 impl Beside {
@@ -125,6 +126,13 @@ impl Beside {
         self.waiting().history = Some(history);
     }
 
+    /// Tells what taking the database back would lose; the latest wins.
+    pub(super) fn outlook(&self, outlook: Outlook) {
+        let outlook = Arc::new(outlook);
+        self.live.send_modify(|live| Arc::make_mut(live).outlook = Some(Arc::clone(&outlook)));
+        self.waiting().outlook = Some(outlook);
+    }
+
     fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -136,6 +144,7 @@ impl Beside {
             || !waiting.samples.is_empty()
             || waiting.conflicts.is_some()
             || waiting.history.is_some()
+            || waiting.outlook.is_some()
     }
 
     /// Writes what waits, for the other processes.
@@ -166,6 +175,9 @@ impl Beside {
         }
         if let Some(history) = &news.history {
             self.write(&mut transaction, "history", history.at, &**history).await?;
+        }
+        if let Some(outlook) = &news.outlook {
+            self.write(&mut transaction, "outlook", outlook.at, &**outlook).await?;
         }
         transaction.commit().await.map_err(|error| self.failed(error))
     }
@@ -241,6 +253,8 @@ impl Beside {
         };
         let conflicts = self.read::<Conflicts>(&mut connection, "conflicts", said).await?;
         let history = self.read::<HistoryLive>(&mut connection, "history", told).await?;
+        let looked = self.live.borrow().outlook.as_ref().map(|outlook| outlook.at);
+        let outlook = self.read::<Outlook>(&mut connection, "outlook", looked).await?;
         let present = self.read_presence(&mut connection).await?;
         let leases = self.read_leases(&mut connection).await?;
         self.live.send_if_modified(|live| {
@@ -260,6 +274,9 @@ impl Beside {
             }
             if history.is_some() {
                 next.history = history;
+            }
+            if outlook.is_some() {
+                next.outlook = outlook;
             }
             next.present = present;
             next.leases = leases;

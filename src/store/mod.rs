@@ -24,7 +24,7 @@ pub use error::{StoreError, SubmitError};
 use self::beside::Beside;
 use self::journal::{Head, Journal};
 use crate::clock::{Clock, Pace};
-use crate::run::live::{Conflicts, HistoryLive};
+use crate::run::live::{Conflicts, HistoryLive, Outlook};
 use crate::run::{Actor, Command, Live, Progress, Record, Sample, State, decide};
 
 /// A handle on the store of one run; clones share it.
@@ -147,6 +147,11 @@ impl Store {
     /// Tells how far the history of interactions is. Never waits; the latest wins.
     pub fn history(&self, history: HistoryLive) {
         self.0.beside.history(history);
+    }
+
+    /// Tells what taking the database back would lose. Never waits; the latest wins.
+    pub fn outlook(&self, outlook: Outlook) {
+        self.0.beside.outlook(outlook);
     }
 
     /// The leases and the presence of cockpits.

@@ -3,13 +3,16 @@
 
 use super::app::App;
 use super::keymap::Act;
-use super::panes::World;
+use super::panes::{Pane, World, import, migrations};
 use super::rows::Spot;
-use crate::plan::{Item, ItemKind};
+use crate::plan::{Item, ItemKind, RungKind};
 use crate::run::event::{Ending, NoteKind};
-use crate::run::job::{Job, JobKind, WorkerId};
+use crate::run::job::{Job, JobId, JobKind, WorkerId};
+use crate::run::live::{Blocker, MigrateLive, More};
 use crate::run::next::{Next, next};
 use crate::run::state::{Guard, PhaseStatus};
+use crate::run::steer::{Extent, Session, Steer, hold, pace};
+use crate::run::upkeep::{Settle, Upkeep};
 use crate::run::{Command, decide};
 
 /// What stands where words are still to be written, when a rule is asked beforehand.
@@ -69,6 +72,27 @@ pub fn wish(act: Act, app: &App, world: &World<'_>) -> Result<Option<Command>, S
             }
         }
         Act::Cancel => Command::Cancel(job(world).ok_or("no job is running")?.id),
+        Act::Faster if app.pane() == Pane::Import => {
+            Command::Pace(paces(world).1.ok_or("it works all of the time")?)
+        }
+        Act::Slower if app.pane() == Pane::Import => {
+            Command::Pace(paces(world).0.ok_or("it works as little as it may; pause it to stop it")?)
+        }
+        Act::Hold | Act::LetGo | Act::LeaveOut | Act::Faster | Act::Slower | Act::EndSession => {
+            steer(act, app, world)?
+        }
+        Act::GoOn => {
+            let job = asking(world).ok_or("no job asks anything")?;
+            Command::GoOn { job: job.id, reason: reason() }
+        }
+        Act::Settle => {
+            let found = import::selected(world, app.pick(Pane::Import));
+            let profile = found.ok_or("no profile waits for a person")?.profile.clone();
+            Command::Request(JobKind::Resolve { profile, settle: Settle::Keep })
+        }
+        Act::SyncSwitch => switch(Upkeep::Sync, world),
+        Act::HistorySwitch => switch(Upkeep::History, world),
+        Act::Mock => Command::Mock { why: reason() },
         Act::Acknowledge => {
             let unseen = world.state.alerts.iter().find(|(_, alert)| alert.seen.is_none());
             let (metric, _) = unseen.ok_or("no alert waits to be seen")?;
@@ -90,6 +114,76 @@ pub fn wish(act: Act, app: &App, world: &World<'_>) -> Result<Option<Command>, S
     }))
 }
 
+/// What an act says to the migration that runs.
+fn steer(act: Act, app: &App, world: &World<'_>) -> Result<Command, String> {
+    let job = migration(world).ok_or("no migration is running")?;
+    let steer = match act {
+        Act::LetGo => {
+            let asks = migrate_live(world, job.id).and_then(|live| live.asks.step());
+            Steer::Let { step: asks.ok_or("nothing waits for a person")?.clone() }
+        }
+        Act::LeaveOut => Steer::LeaveOut { step: selected_step(app, world).ok_or("no step is selected")? },
+        Act::Faster | Act::Slower => {
+            let now = pace(&job.steered);
+            let next = match act {
+                Act::Faster => PACE_STEPS.iter().find(|pace| **pace > now),
+                _ => PACE_STEPS.iter().rev().find(|pace| **pace < now),
+            };
+            Steer::Pace { percent: *next.ok_or_else(|| format!("the pace is {now} % already"))? }
+        }
+        Act::EndSession => {
+            let first = in_the_way(world, job.id).first().ok_or("nobody is in the way")?;
+            let session = Session::of(first).ok_or("it is not known which session is in the way")?;
+            let typed = session.pid.to_string();
+            let what = if session.state.starts_with("idle") { Extent::Session } else { Extent::Query };
+            Steer::End { session, what, typed }
+        }
+        _ => match hold(&job.steered) {
+            Some(_) => Steer::Release,
+            None => Steer::Hold,
+        },
+    };
+    Ok(Command::Steer { job: job.id, steer })
+}
+
+/// The paces that the keys go through, in percent.
+const PACE_STEPS: [u16; 6] = [10, 25, 50, 100, 200, 400];
+
+/// The migration that runs, there or back.
+pub fn migration<'a>(world: &World<'a>) -> Option<&'a Job> {
+    let moves = |job: &&Job| {
+        matches!(
+            job.kind,
+            JobKind::MigrateUp { .. }
+                | JobKind::MigrateDown { .. }
+                | JobKind::Rollback { kind: RungKind::Database, .. }
+        )
+    };
+    world.state.jobs.values().filter(|job| !job.is_over()).find(moves)
+}
+
+fn migrate_live<'a>(world: &World<'a>, job: JobId) -> Option<&'a MigrateLive> {
+    match &world.live.progress.get(&job)?.more {
+        More::Migrate(live) => Some(live),
+        _ => None,
+    }
+}
+
+/// Who is in the way of a migration.
+pub fn in_the_way<'a>(world: &World<'a>, job: JobId) -> &'a [Blocker] {
+    migrate_live(world, job).map_or(&[], |live| live.blockers.as_slice())
+}
+
+/// The step under the cursor of the migrations.
+fn selected_step(app: &App, world: &World<'_>) -> Option<std::sync::Arc<str>> {
+    let rows = migrations::rows(world);
+    let at = app.pick(Pane::Migrations).unwrap_or_else(|| migrations::current(world));
+    match rows.get(at)? {
+        migrations::Line::Step(step) => Some(step.plan.name.clone()),
+        migrations::Line::Group(..) => None,
+    }
+}
+
 /// GO for the phase that is being worked on, or the start of the one that is next.
 pub fn go(world: &World<'_>) -> Result<Command, String> {
     let phase = world.state.current_phase().ok_or("every phase is through its gate; E ends the run")?;
@@ -109,10 +203,33 @@ pub fn likely_ending(world: &World<'_>) -> Ending {
     }
 }
 
+/// The command that switches standing work off or on again.
+fn switch(what: Upkeep, world: &World<'_>) -> Command {
+    if world.state.held.contains_key(&what) {
+        Command::Release(what)
+    } else {
+        Command::Hold { what, why: SOME.into() }
+    }
+}
+
+/// The shares of the time that the import may be told to work.
+const PACES: [u8; 6] = [10, 20, 40, 60, 80, 100];
+
+/// The next slower and the next faster pace.
+fn paces(world: &World<'_>) -> (Option<u8>, Option<u8>) {
+    let now = world.state.pace.unwrap_or(100);
+    (PACES.into_iter().rev().find(|pace| *pace < now), PACES.into_iter().find(|pace| *pace > now))
+}
+
 /// The job that the keys for jobs mean: the oldest that is not over, verifications last.
 pub fn job<'a>(world: &World<'a>) -> Option<&'a Job> {
     let open = || world.state.jobs.values().filter(|job| !job.is_over());
     open().find(|job| job.kind.worker() != WorkerId::Verify).or_else(|| open().next())
+}
+
+/// The job that waits for a person's decision.
+pub fn asking<'a>(world: &World<'a>) -> Option<&'a Job> {
+    world.state.jobs.values().find(|job| job.question().is_some())
 }
 
 /// An answer that the item would take, to ask the rules with.

@@ -353,7 +353,7 @@ fn pane_rows(pane: Pane, app: &App, world: &World<'_>) -> usize {
         Pane::Health => world.plan().map_or(0, |plan| plan.metrics.len()),
         Pane::WayOut => world.plan().map_or(0, |plan| plan.ladder.len()),
         Pane::Log => super::panes::log::records(world, app.filter(Pane::Log)).len(),
-        Pane::Import => world.state.jobs.len(),
+        Pane::Import => super::panes::import::rows(world),
         Pane::Overview | Pane::Checklist | Pane::Timeline => 1,
     }
 }

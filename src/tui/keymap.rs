@@ -44,6 +44,28 @@ pub enum Act {
     Pause,
     /// Cancel a job.
     Cancel,
+    /// Have locks that stop clients wait for a person, or not any more.
+    Hold,
+    /// Let go on what waits for a person.
+    LetGo,
+    /// Leave the selected index out.
+    LeaveOut,
+    /// Larger batches, or less rest between them.
+    Faster,
+    /// Smaller batches, or more rest between them.
+    Slower,
+    /// End what somebody who is in the way does.
+    EndSession,
+    /// Decide that a job which asks goes on.
+    GoOn,
+    /// Say whose contact a profile is.
+    Settle,
+    /// Switch the automatic sync off, or on again.
+    SyncSwitch,
+    /// Switch the history of interactions off, or on again.
+    HistorySwitch,
+    /// Go on with mock data.
+    Mock,
     /// Say that an alert was seen.
     Acknowledge,
     /// Tell people.
@@ -169,6 +191,8 @@ pub const BINDINGS: &[Binding] = {
     use Group as G;
     use Where as W;
     const LISTS: Where = W::In(&[Pane::Checklist, Pane::Log]);
+    const MIGRATING: Where = W::In(&[Pane::Migrations]);
+    const PULSE: Where = W::In(&[Pane::Import]);
     &[
         bind(
             &[Char(' ')],
@@ -241,7 +265,69 @@ pub const BINDINGS: &[Binding] = {
             W::Everywhere,
         ),
         bind(&[Char('x')], A::Cancel, "cancel", "ask the running job to give up", G::Work, W::Everywhere),
+        bind(
+            &[Char('o')],
+            A::Hold,
+            "hold",
+            "hold the run before the next lock that stops clients, or hold it no longer",
+            G::Work,
+            MIGRATING,
+        ),
+        bind(
+            &[Char('c')],
+            A::LetGo,
+            "let go",
+            "let go on what waits for a person: a held lock, a point of no return",
+            G::Work,
+            MIGRATING,
+        ),
+        bind(&[Char('i')], A::LeaveOut, "leave out", "leave the selected index out", G::Work, MIGRATING),
+        bind(&[Char('+')], A::Faster, "faster", "larger batches, or less rest", G::Work, MIGRATING),
+        bind(&[Char('-')], A::Slower, "slower", "smaller batches, or more rest", G::Work, MIGRATING),
+        bind(
+            &[Char('K')],
+            A::EndSession,
+            "end session",
+            "end the query or the session of somebody who is in the way, by its typed name",
+            G::Work,
+            MIGRATING,
+        ),
+        bind(
+            &[Char('y')],
+            A::GoOn,
+            "go on",
+            "decide that the job which asks goes on, with a reason",
+            G::Work,
+            W::Everywhere,
+        ),
         bind(&[Char('e')], A::Announce, "announce", "write and send an announcement", G::Work, W::Everywhere),
+        bind(&[Char('c')], A::Settle, "settle", "say whose contact the selected profile is", G::Work, PULSE),
+        bind(&[Char('-')], A::Slower, "slower", "let the import work less of the time", G::Work, PULSE),
+        bind(&[Char('+')], A::Faster, "faster", "let the import work more of the time", G::Work, PULSE),
+        bind(
+            &[Char('o')],
+            A::SyncSwitch,
+            "sync off/on",
+            "switch the automatic sync off, with a reason, or on again",
+            G::Work,
+            PULSE,
+        ),
+        bind(
+            &[Char('i')],
+            A::HistorySwitch,
+            "history off/on",
+            "switch the history of interactions off, with a reason, or on again",
+            G::Work,
+            PULSE,
+        ),
+        bind(
+            &[Char('M')],
+            A::Mock,
+            "mock",
+            "go on with mock data while Pulse is down, with a reason",
+            G::Emergency,
+            PULSE,
+        ),
         bind(&[Char('w')], A::Seat, "seat", "take another seat: name and role", G::Rehearsal, W::Rehearsal),
         bind(
             &[Char('!')],
@@ -359,7 +445,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_undone_is_a_capital_and_far_from_the_arrows() {
-        for act in [Act::WayOut, Act::Arm, Act::NoGo, Act::End, Act::Jump] {
+        for act in [Act::WayOut, Act::Arm, Act::NoGo, Act::End, Act::Jump, Act::EndSession, Act::Mock] {
             let keys = binding(act).expect("it is bound").keys;
             assert!(
                 keys.iter().all(|key| matches!(key, Char(letter) if letter.is_ascii_uppercase())),

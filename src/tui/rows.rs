@@ -113,7 +113,7 @@ pub fn next_spot(state: &State, now: DateTime<Utc>) -> Option<Spot> {
         Next::Item(item) | Next::Wait(item, _) | Next::Failed(item) => Spot::Item(item),
         Next::Sign(gate, _) => Spot::Gate(gate),
         Next::Start(phase) | Next::Go(phase) | Next::Held(phase, _) => Spot::Phase(phase),
-        Next::Job(job) => match &state.jobs.get(&job)?.item {
+        Next::Job(job) | Next::Answer(job) => match &state.jobs.get(&job)?.item {
             Some(item) => Spot::Item(item.clone()),
             None => Spot::Phase(state.current_phase()?.id.clone()),
         },

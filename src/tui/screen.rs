@@ -76,6 +76,7 @@ fn header(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
         .put(format!(" {}  ", plan.version), muted)
         .put(sign, scene.of(role));
     let all = plan.checklist.phases.iter().filter(|phase| phase.number().is_some()).count();
+    let mock = world.state.mocked().is_some();
     let phase = match world.state.current_phase() {
         _ if run.ended.is_some() => {
             run.ended.map_or_else(String::new, |(_, ending)| ending.words().to_owned())
@@ -110,8 +111,11 @@ fn header(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     if world.live.present.is_empty() {
         people = people.end(format!("{} ", scene.app.seat().role), scene.of(Role::Accent)).end("○ ", muted);
     }
+    // Said before anything else on its line: nobody may take an invented person for a real one.
+    let (before, first) = if area.height == 1 { (title, Row::new()) } else { (Row::new(), title) };
+    let before = if mock { before.put(" MOCK DATA ", scene.of(Role::Bad)) } else { before };
     if area.height == 1 {
-        title
+        before
             .put(format!("  {phase}   "), text)
             .put(clock, text)
             .put(format!("  {t}   "), muted)
@@ -121,14 +125,14 @@ fn header(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
             .with_end_of(people)
             .draw(buf, area);
     } else {
-        title
+        first
             .put("  ", muted)
             .put(guard, scene.of(guard_role))
             .end(clock, text)
             .end(" ", text)
             .draw(buf, area);
         let second = Rect { y: area.y + 1, height: 1, ..area };
-        Row::new()
+        before
             .put(format!(" {phase}  "), text)
             .put(format!("{t}  "), muted)
             .put(late, scene.of(late_role))

@@ -10,7 +10,7 @@ use crate::plan::Plan;
 use crate::run::command::Report;
 use crate::run::live::More;
 use crate::run::{
-    Actor, Command, Failure, Job, JobId, JobStatus, Progress, State, StepOutcome, StepPlan, WorkerId,
+    Actor, Command, Failure, Job, JobId, JobStatus, Progress, State, Steered, StepOutcome, StepPlan, WorkerId,
 };
 use crate::store::{Store, SubmitError};
 
@@ -70,7 +70,7 @@ impl Desk {
         &self.store
     }
 
-    async fn report(&self, report: Report) -> Result<(), Failure> {
+    pub(super) async fn report(&self, report: Report) -> Result<(), Failure> {
         report_as(&self.store, &self.by, report).await
     }
 
@@ -80,14 +80,24 @@ impl Desk {
     }
 
     /// Says which steps there will be, by their names alone.
-    pub async fn planned_names<const N: usize>(&self, names: [&str; N]) -> Result<(), Failure> {
-        let steps = names.into_iter().map(|name| StepPlan { name: name.into(), detail: None, group: None });
+    pub async fn planned_names<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Result<(), Failure> {
+        let steps = names.into_iter().map(|name| StepPlan { name: name.into(), ..StepPlan::default() });
         self.planned(steps.collect()).await
     }
 
     /// Says that a step began.
     pub async fn step_started(&self, step: u32) -> Result<(), Failure> {
         self.report(Report::StepStarted { job: self.job.id, step }).await
+    }
+
+    /// What people have wished about the job, oldest first.
+    pub fn steered(&self) -> Vec<Steered> {
+        self.state.borrow().jobs.get(&self.job.id).map_or_else(Vec::new, |job| job.steered.clone())
+    }
+
+    /// Says what came of a wish.
+    pub async fn answered(&self, steer: u32, outcome: StepOutcome) -> Result<(), Failure> {
+        self.report(Report::Answered { job: self.job.id, steer, outcome }).await
     }
 
     /// Says how a step ended.

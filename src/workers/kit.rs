@@ -4,7 +4,7 @@
 //! name, or whose secret is missing here, is a failure in words; it is not a reason to start without the others.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -47,7 +47,7 @@ struct Inner {
     posthog: Cell<PostHog>,
     vercel: Cell<Vercel>,
     compose: Cell<Compose>,
-    pulse: Cell<Pulse>,
+    pulse: Mutex<Option<(SecretString, Arc<Pulse>)>>,
     slack: Cell<Slack>,
     webhook: Cell<Webhook>,
     statuspage: Cell<Statuspage>,
@@ -67,7 +67,7 @@ impl Kit {
             posthog: Cell::new(),
             vercel: Cell::new(),
             compose: Cell::new(),
-            pulse: Cell::new(),
+            pulse: Mutex::default(),
             slack: Cell::new(),
             webhook: Cell::new(),
             statuspage: Cell::new(),
@@ -187,15 +187,54 @@ impl Kit {
 
     /// Pulse.
     pub fn pulse(&self) -> Result<Arc<Pulse>, Failure> {
-        client(&self.0.pulse, || {
-            let config = self.0.config.services.pulse.as_ref().ok_or_else(|| unnamed("pulse"))?;
-            let config = pulse::Config {
-                api: config.url.clone(),
-                token: self.secret(&config.token_env)?,
-                timeout: PULSE_TIMEOUT,
-            };
-            Pulse::new(&config, &self.0.clock).map_err(|error| failure(&error))
-        })
+        let mut held = self.held_pulse();
+        if let Some((_, pulse)) = &*held {
+            return Ok(Arc::clone(pulse));
+        }
+        let config = self.0.config.services.pulse.as_ref().ok_or_else(|| unnamed("pulse"))?;
+        let token = self.secret(&config.token_env)?;
+        let pulse = self.new_pulse(&token)?;
+        *held = Some((token, Arc::clone(&pulse)));
+        Ok(pulse)
+    }
+
+    /// Pulse with another token than the one of `refused`, if one was put into the environment's file since, or another
+    /// worker found one.
+    pub fn fresh_pulse(&self, refused: &Arc<Pulse>) -> Option<Arc<Pulse>> {
+        let mut held = self.held_pulse();
+        let (old, pulse) = held.as_ref()?;
+        if !Arc::ptr_eq(pulse, refused) {
+            return Some(Arc::clone(pulse));
+        }
+        let name = &self.0.config.services.pulse.as_ref()?.token_env;
+        let file = self.path(&self.0.config.secrets.env_file);
+        // A file that is being written just now reads better a moment later.
+        let fresh = Secrets::load(&file).ok()?.other_than(name, old)?;
+        let pulse = self.new_pulse(&fresh).ok()?;
+        *held = Some((fresh, Arc::clone(&pulse)));
+        Some(pulse)
+    }
+
+    /// Where a fresh token for Pulse is looked for, in words.
+    pub fn pulse_token_place(&self) -> Result<String, Failure> {
+        let config = self.0.config.services.pulse.as_ref().ok_or_else(|| unnamed("pulse"))?;
+        Ok(format!("{} as {}", self.path(&self.0.config.secrets.env_file).display(), config.token_env))
+    }
+
+    fn new_pulse(&self, token: &SecretString) -> Result<Arc<Pulse>, Failure> {
+        let config = self.0.config.services.pulse.as_ref().ok_or_else(|| unnamed("pulse"))?;
+        let config = pulse::Config {
+            api: config.url.clone(),
+            token: token.clone(),
+            timeout: PULSE_TIMEOUT,
+            attempts: self.0.config.import.attempts,
+        };
+        Pulse::new(&config, &self.0.clock).map(Arc::new).map_err(|error| failure(&error))
+    }
+
+    fn held_pulse(&self) -> MutexGuard<'_, Option<(SecretString, Arc<Pulse>)>> {
+        // It is replaced as a whole.
+        self.0.pulse.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Slack, by its bot token.

@@ -1,6 +1,7 @@
 //! What a server says no to: one clear outcome each, with file, line and what to do; the rest of the plan is not run, and nothing is
 //! half recorded.
 
+use std::fmt::Write as _;
 use std::process::Command;
 
 use gonogo::workers::migrate::{Database, MigrationSet, up};
@@ -172,6 +173,21 @@ async fn a_file_that_changes_while_the_run_is_under_way_is_not_begun() {
             .await,
         "bigint"
     );
+}
+
+#[tokio::test]
+async fn a_large_file_is_read_and_run_in_its_few_statements() {
+    let ground = Ground::empty().await;
+    let mut text = String::from("CREATE TABLE big (id int, a text);\n");
+    for block in 0..8 {
+        let rows: Vec<String> =
+            (0..5_000).map(|row| format!("({}, 'some; text')", block * 5_000 + row)).collect();
+        writeln!(text, "INSERT INTO big VALUES {};", rows.join(",\n")).unwrap();
+    }
+    let recorder = Recorder::default();
+    up(&ground.db().await, &set(&[("1_big.up.sql", &text)]), None, &brisk(), &recorder).await.unwrap();
+    assert_eq!(recorder.line(), "d".repeat(9));
+    assert_eq!(ground.text("SELECT count(*) || ' ' || max(id) FROM big").await, "40000 39999");
 }
 
 /// A file system of a few megabytes; gone with the test.

@@ -61,6 +61,55 @@ async fn killed_with_9_in_a_build_it_goes_on_and_goes_back_when_confirmed() {
     let status = call(&["status"]).await;
     assert!(said(&status).contains("verified") && said(&status).contains("by dana"), "{}", said(&status));
 
+    let plan = call(&["--json", "down", "--plan"]).await;
+    assert_eq!(plan.status.code(), Some(0), "{}", said(&plan));
+    let plan: serde_json::Value = serde_json::from_slice(&plan.stdout).unwrap();
+    let back = &plan["back"][0];
+    assert_eq!(
+        (back["runs"].as_str(), back["plan"]["gaps"].as_array().map(Vec::len)),
+        (Some("1_city.down.sql"), Some(0))
+    );
+    let undo = &back["plan"]["recorded"]["undos"];
+    assert!(undo.to_string().contains("DROP INDEX CONCURRENTLY public.i"), "{undo:#}");
+    assert!(undo.to_string().contains(r#""cost":{"is":"lossy","rows":2}"#), "{undo:#}");
+    let words = said(&call(&["down", "--plan"]).await);
+    assert!(
+        words.contains("down file and record agree")
+            && words.contains("no rollback yet: not rehearsed")
+            && words.contains("(lossy, 2 rows)"),
+        "{words}"
+    );
+
+    let shelf = files.path().join("shelf");
+    let shelf = shelf.to_str().unwrap();
+    let file = call(&["--backup-dir", shelf, "backup"]).await;
+    assert_eq!(file.status.code(), Some(0), "{}", said(&file));
+    assert!(said(&file).contains("NOT encrypted"), "{}", said(&file));
+    let json = call(&["--backup-dir", shelf, "--json", "backup"]).await;
+    let last: serde_json::Value = serde_json::from_str(said(&json).lines().last().unwrap()).unwrap();
+    assert_eq!(
+        (last["complete"].as_bool(), last["tables"][0]["medium"].as_str()),
+        (Some(true), Some("file")),
+        "{last:#}"
+    );
+    let listed = call(&["--backup-dir", shelf, "--json", "restore", "list"]).await;
+    let listed: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
+    let ours = listed["backups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["medium"] == "file" && one["table"] == "public.contacts");
+    let name = ours.unwrap()["backup"].as_str().unwrap().to_owned();
+    let proven = call(&["restore", "verify", &name]).await;
+    assert!(said(&proven).contains("public.contacts: 30 rows restored"), "{}", said(&proven));
+    let back = call(&["restore", "back", &name, "--table", "contacts"]).await;
+    assert_eq!(back.status.code(), Some(1));
+    assert!(
+        said(&back).contains("0 rows overwritten") && said(&back).contains("--confirm crm"),
+        "{}",
+        said(&back)
+    );
+
     let down = call(&["down"]).await;
     assert_eq!(down.status.code(), Some(1));
     assert!(

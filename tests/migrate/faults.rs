@@ -201,6 +201,19 @@ async fn one_runner_at_a_time_and_no_transaction_pooler() {
         "{failure}"
     );
 
+    let long = set(&[("1_a.up.sql", &format!("{ALONE}CREATE TABLE b (id int);\nCREATE TABLE c (id int);"))]);
+    let hanging = Recorder::hanging_at(1);
+    let first = up(&db, &long, None, &options, &hanging);
+    let watching = Recorder::default();
+    let second = async {
+        hanging.hangs().await;
+        let patient = up(&db, &long, None, &options, &watching);
+        let seen = watching.moment(|moment| !moment.live.blockers.is_empty());
+        tokio::select! { _ = patient => panic!("the first holds the lock"), seen = seen => seen }
+    };
+    let seen = tokio::select! { _ = first => panic!("it hangs"), seen = second => seen };
+    assert!(seen.doing.contains("applying 001 a, 1 of 2 steps done"), "{}", seen.doing);
+
     let pooler = SecretString::from("postgres://u:hunter2@aws-0-eu.pooler.supabase.com:6543/postgres");
     let failure = Database::connect(&pooler, "gonogo").await.unwrap_err();
     assert!(

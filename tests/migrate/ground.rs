@@ -5,8 +5,9 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use gonogo::plan::Role;
 use gonogo::rehearsal::contacts;
-use gonogo::run::{Failure, StepOutcome, StepPlan};
+use gonogo::run::{Actor, Failure, Steer, Steered, StepOutcome, StepPlan};
 use gonogo::scratch::Scratch;
 use gonogo::workers::migrate::{BackupGate, Database, Edge, MigrationSet, Moment, Options, Watcher};
 use sqlx::{AssertSqlSafe, PgConnection};
@@ -124,6 +125,7 @@ pub(crate) struct Recorder {
     hang_at: Option<u32>,
     give_up: watch::Sender<Option<()>>,
     pub(crate) started: watch::Sender<Option<u32>>,
+    steered: Mutex<Vec<Steered>>,
 }
 
 impl Recorder {
@@ -138,6 +140,25 @@ impl Recorder {
 
     pub(crate) fn give_up(&self) {
         self.give_up.send_replace(Some(()));
+    }
+
+    /// Somebody says this; its place.
+    pub(crate) fn says(&self, steer: Steer) -> usize {
+        let mut steered = self.steered.lock().unwrap();
+        let by = Actor::person("dana", Role::Dba);
+        steered.push(Steered { by, at: "2026-10-05T14:00:00Z".parse().unwrap(), steer, answer: None });
+        steered.len() - 1
+    }
+
+    /// Waits for what came of it.
+    pub(crate) async fn answer(&self, place: usize) -> StepOutcome {
+        for _ in 0..800 {
+            if let Some(answer) = self.steered.lock().unwrap()[place].answer.clone() {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("never answered: {:#?}", self.steered.lock().unwrap());
     }
 
     /// Waits for a moment of that kind.
@@ -198,6 +219,15 @@ impl Watcher for Recorder {
 
     fn edge(&self) -> BoxFuture<'_, Edge> {
         Box::pin(async { if self.give_up.borrow().is_some() { Edge::GiveUp } else { Edge::GoOn } })
+    }
+
+    fn steered(&self) -> Vec<Steered> {
+        self.steered.lock().unwrap().clone()
+    }
+
+    fn answered(&self, steer: u32, outcome: StepOutcome) -> BoxFuture<'_, Result<(), Failure>> {
+        self.steered.lock().unwrap()[steer as usize].answer = Some(outcome);
+        Box::pin(async { Ok(()) })
     }
 
     fn cancelled(&self) -> BoxFuture<'_, ()> {

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use gonogo::run::StepOutcome;
+use gonogo::run::live::Replicas;
 use gonogo::workers::migrate::{Ended, Options, up};
 
 use crate::ground::{Ground, Recorder, brisk, run, set};
@@ -102,4 +103,38 @@ async fn a_concurrent_build_waits_without_a_time_out_and_can_be_cancelled() {
             .await,
         "true"
     );
+}
+
+#[tokio::test]
+async fn a_build_names_whom_it_waits_for_and_who_waits_behind_it() {
+    let ground = Ground::with_contacts(50).await;
+    let mut writer = ground.session().await;
+    run(&mut writer, "SET application_name = 'slow-report'; BEGIN; UPDATE contacts SET notes = notes").await;
+    let mut behind = ground.session().await;
+    let pid: i32 = sqlx::query_scalar("SELECT pg_backend_pid()").fetch_one(&mut behind).await.unwrap();
+    let db = ground.db().await;
+    let files = set(&[("1_a.up.sql", "CREATE INDEX CONCURRENTLY i ON contacts (city);")]);
+    let (recorder, options) = (Recorder::default(), brisk());
+    let watching = async {
+        ground.until("SELECT EXISTS (SELECT FROM pg_stat_activity WHERE application_name = 'gonogo migrate' AND wait_event_type = 'Lock')").await;
+        let began = Instant::now();
+        let seen = recorder.moment(|moment| !moment.live.blockers.is_empty()).await;
+        assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
+        let phase = seen.live.phase.as_ref().unwrap();
+        assert_eq!((phase.name.as_str(), phase.place), ("waiting for writers before build", Some((2, 8))));
+        assert!(seen.doing.starts_with("waiting for writers before build: for pid"), "{}", seen.doing);
+        assert_eq!(seen.live.replicas, Replicas::None);
+        // Whoever has a snapshot too would be in a deadlock with the build, and the server would end it; VACUUM just waits.
+        let lock = "VACUUM contacts";
+        let waits = run(&mut behind, lock);
+        let seen = async {
+            let seen = recorder.moment(|moment| moment.live.behind.iter().any(|one| one.pid == pid)).await;
+            let one = seen.live.behind.iter().find(|one| one.pid == pid).unwrap();
+            assert_eq!((one.depth, one.query.as_str(), seen.live.queue >= 1), (0, lock, true));
+            run(&mut writer, "COMMIT").await;
+        };
+        tokio::join!(waits, seen);
+    };
+    let (report, ()) = tokio::join!(up(&db, &files, None, &options, &recorder), watching);
+    assert_eq!(report.unwrap().applied, [1]);
 }

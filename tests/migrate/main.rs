@@ -5,17 +5,28 @@
     reason = "a helper of a test fails as a test does: at once, and where it stands"
 )]
 
+mod backup;
 mod bad_input;
+mod batched;
 mod command;
 mod cut;
 mod dryrun;
 mod faults;
 mod ground;
 mod interrupted;
+mod inverse;
 mod layouts;
+mod lint;
 mod live;
+mod matrix;
+mod outcomes;
 mod poolers;
 mod proxy;
+mod rewrite;
+mod round_trip;
+mod rung;
 mod shipped;
+mod steered;
 mod theirs;
+mod versions;
 mod worker;

@@ -15,14 +15,17 @@ pub(crate) struct Proxy {
     server: Arc<AtomicU16>,
     /// Connections of an earlier age are forgotten.
     age: watch::Sender<u64>,
+    /// Connections that were there before the last of these are hung up on.
+    cuts: watch::Sender<u64>,
 }
 
 impl Proxy {
     pub(crate) async fn before(server: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (age, server) = (watch::Sender::new(0), Arc::new(AtomicU16::new(server)));
-        let (ages, target) = (age.clone(), Arc::clone(&server));
+        let (age, cuts) = (watch::Sender::new(0), watch::Sender::new(0));
+        let server = Arc::new(AtomicU16::new(server));
+        let (ages, ends, target) = (age.clone(), cuts.clone(), Arc::clone(&server));
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let Ok(server) = TcpStream::connect(("127.0.0.1", target.load(Ordering::SeqCst))).await
@@ -32,16 +35,28 @@ impl Proxy {
                 let ((from_client, to_client), (from_server, to_server)) =
                     (client.into_split(), server.into_split());
                 let born = *ages.borrow();
-                tokio::spawn(pump(from_client, to_server, born, ages.subscribe()));
-                tokio::spawn(pump(from_server, to_client, born, ages.subscribe()));
+                for (from, to) in [(from_client, to_server), (from_server, to_client)] {
+                    let (age, mut cut) = (ages.subscribe(), ends.subscribe());
+                    tokio::spawn(async move {
+                        tokio::select! {
+                            () = pump(from, to, born, age) => {}
+                            _ = cut.changed() => {}
+                        }
+                    });
+                }
             }
         });
-        Self { port, server, age }
+        Self { port, server, age, cuts }
     }
 
     /// Forgets every connection there is: nothing more passes, and nobody is told.
     pub(crate) fn forget(&self) {
         self.age.send_modify(|age| *age += 1);
+    }
+
+    /// Ends every connection there is, and both sides are told. Later ones pass again.
+    pub(crate) fn cut(&self) {
+        self.cuts.send_modify(|cuts| *cuts += 1);
     }
 
     /// Leads new connections to another server.

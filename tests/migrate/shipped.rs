@@ -1,7 +1,9 @@
 //! The three migrations of the deployment through the engine.
 
 use gonogo::run::StepOutcome;
-use gonogo::workers::migrate::{BackupGate, Ended, Options, backup, down, loss, status, up, verify};
+use gonogo::workers::migrate::{BackupGate, Ended, Options, Target, backup, down, loss, status, up, verify};
+
+use gonogo::workers::migrate::inverse::{Cost, back_plan};
 
 use crate::ground::{Ground, Recorder, brisk, shipped};
 
@@ -17,7 +19,7 @@ async fn up_is_proven_and_down_returns_every_value() {
     assert!(refused.what.contains("no proven backup of public.contacts"), "{refused}");
 
     let recorder = Recorder::default();
-    let report = backup(&db, &set, &brisk(), &recorder).await.unwrap();
+    let report = backup(&db, &set, &Target::Schema, &brisk(), &recorder).await.unwrap();
     assert_eq!(report.ended, Ended::Complete);
     assert!(recorder.line().chars().all(|c| c == 'd') && recorder.line().len() >= 4, "{}", recorder.line());
 
@@ -49,10 +51,22 @@ async fn up_is_proven_and_down_returns_every_value() {
         "{lost:?}"
     );
 
+    for plan in back_plan(&db, &set, None).await.unwrap() {
+        let differences = plan.differences.clone().unwrap();
+        assert!(differences.is_empty(), "{}: {differences:#?}", plan.title);
+        let way = plan.recorded.unwrap();
+        assert!(plan.gaps.is_empty() && way.undos.len() >= 2, "{}: {way:#?}", plan.title);
+        if plan.number == 1 {
+            let lost = way.undos.iter().find(|undo| undo.about.ends_with("is_vip")).unwrap();
+            assert_eq!(lost.cost, Cost::Lossy { rows: Some(70) });
+        }
+    }
+
     let recorder = Recorder::default();
     let report =
         down(&db, &set, None, &brisk(), &recorder).await.unwrap_or_else(|failure| panic!("{failure}"));
     assert_eq!(report.applied, Vec::<u64>::new());
+    assert_eq!(report.remarks, Vec::<String>::new(), "the catalogue is as it was");
     assert!(!recorder.line().contains(['F', 'n', '.']), "{}", recorder.line());
     let first = recorder.plan.lock().unwrap()[0].name.clone();
     assert!(first.starts_with("003 down"), "newest first: {first}");
@@ -102,5 +116,20 @@ async fn every_interruption_of_001_ends_where_an_uninterrupted_run_ends() {
         .await
         .unwrap_or_else(|failure| panic!("{failure}"));
     assert!(report.applied.is_empty());
+    assert_eq!(report.remarks, Vec::<String>::new(), "the catalogue is as it was, whatever was interrupted");
     assert_eq!(ground.text(FINGERPRINT).await, before);
+}
+
+#[tokio::test]
+async fn one_backup_lets_every_phase_of_the_plan_begin() {
+    let ground = Ground::with_contacts(40).await;
+    let (db, set) = (ground.db().await, shipped());
+    backup(&db, &set, &Target::Schema, &brisk(), &Recorder::default()).await.unwrap();
+    let gated = Options { backup: BackupGate::Required, ..brisk() };
+    // The columns of 001 are in no backup that was taken before it, and need not be.
+    for to in 1..=3 {
+        let report = up(&db, &set, Some(to), &gated, &Recorder::default()).await;
+        let report = report.unwrap_or_else(|failure| panic!("{to}: {failure}"));
+        assert_eq!(report.applied, (1..=to).collect::<Vec<_>>());
+    }
 }

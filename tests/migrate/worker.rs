@@ -8,14 +8,106 @@ use gonogo::plan::Role;
 use gonogo::plan::load::load;
 use gonogo::run::event::Event;
 use gonogo::run::job::Facts;
-use gonogo::run::live::More;
-use gonogo::run::{Actor, Command, Job, JobKind, Mode, Outcome, State};
+use gonogo::run::live::{Asks, More};
+use gonogo::run::{Actor, Command, Job, JobKind, Live, Mode, Outcome, State};
 use gonogo::secrets::Secrets;
 use gonogo::store::Store;
 use gonogo::workers::migrate::MigrateWorker;
 use gonogo::workers::{Crew, Kit, Post};
 
 use crate::ground::Ground;
+
+/// A cockpit of its own with a worker at its desk.
+struct Seat {
+    store: Store,
+    dba: Actor,
+    dir: tempfile::TempDir,
+    _crew: Crew,
+}
+
+impl Seat {
+    async fn with(ground: &Ground, migrations: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        // A plan that asks for no backup: the engine asks for one all the same.
+        let config = dir.path().join("gonogo.toml");
+        std::fs::write(
+            &config,
+            format!("[deployment]\nchecklist = \"day.md\"\nmigrations = {migrations:?}\n"),
+        )
+        .unwrap();
+        std::fs::write(dir.path().join("day.md"), "# Day\n\n## Phase 1: Go\n\n- [ ] Look\n").unwrap();
+        let loaded = load(Some(&config), None).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let journal = loaded.path(&loaded.config.store.path);
+        std::fs::create_dir_all(journal.parent().unwrap()).unwrap();
+        let store = Store::open(&journal, Clock::wall()).await.unwrap();
+        let (dba, lead) = (Actor::person("dana", Role::Dba), Actor::person("lea", Role::Lead));
+        let plan = Arc::new(loaded.plan.clone());
+        store.submit(&lead, Command::Open { plan, mode: Mode::Rehearsal }).await.unwrap();
+        let url = (loaded.config.database.url_env.clone(), ground.scratch.url("crm"));
+        let kit = Kit::new(loaded.config.clone(), &loaded.root, Secrets::of([url]), Clock::wall());
+        let crew = Crew::start(&store, &"test".into(), [Post::Jobs(Arc::new(MigrateWorker::new(&kit)))]);
+        Self { store, dba, dir, _crew: crew }
+    }
+
+    /// A word from another shell: whether it was taken, and what was said.
+    async fn steer(&self, role: &str, words: &[&str]) -> (bool, String) {
+        let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_gonogo"));
+        command.args(["--role", role, "--name", "irma", "steer"]).args(words).current_dir(self.dir.path());
+        let output = command.output().await.unwrap();
+        let said = [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap()).concat();
+        (output.status.success(), said)
+    }
+
+    async fn asks(&self, wanted: impl Fn(&Asks) -> bool) {
+        let waits = |live: &Arc<Live>| {
+            live.progress.values().any(|now| matches!(&now.more, More::Migrate(more) if wanted(&more.asks)))
+        };
+        let mut live = self.store.live();
+        let waited = tokio::time::timeout(Duration::from_secs(20), live.wait_for(waits)).await;
+        drop(waited.expect("it waits for a person").unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_shell_steers_it_through_the_journal() {
+    let ground = Ground::with_contacts(20).await;
+    let files = tempfile::tempdir().unwrap();
+    let sql = "-- gonogo: no-transaction\n-- gonogo: point-of-no-return nicknames are public\nCREATE TABLE notes (id int);\nALTER TABLE contacts ADD COLUMN nick text;\nCREATE INDEX CONCURRENTLY i ON contacts (nick);\n";
+    std::fs::write(files.path().join("1_nick.up.sql"), sql).unwrap();
+    std::fs::write(
+        files.path().join("1_nick.down.sql"),
+        "ALTER TABLE contacts DROP COLUMN nick; DROP TABLE notes;",
+    )
+    .unwrap();
+    let seat = Seat::with(&ground, files.path().to_str().unwrap()).await;
+    assert!(done(&seat.store, &seat.dba, JobKind::Backup).await.succeeded());
+
+    let words = async {
+        seat.asks(|asks| matches!(asks, Asks::NoReturn { .. })).await;
+        let (taken, said) = seat.steer("qa", &["hold"]).await;
+        assert!(!taken && said.contains("qa may not run migrations"), "{said}");
+        for word in [&["hold"][..], &["leave-out", "i"], &["let"]] {
+            let (taken, said) = seat.steer("dba", word).await;
+            assert!(taken, "{word:?}: {said}");
+        }
+        seat.asks(|asks| matches!(asks, Asks::Lock { .. })).await;
+        let (taken, said) = seat.steer("dba", &["let"]).await;
+        assert!(taken && said.contains("1 alter table contacts: add nick"), "{said}");
+        let (taken, said) = seat.steer("dba", &["end", "4711"]).await;
+        assert!(!taken, "nobody is in the way: {said}");
+    };
+    let (job, ()) = tokio::join!(done(&seat.store, &seat.dba, JobKind::MigrateUp { to: None }), words);
+    assert!(job.succeeded(), "{:?}", job.outcome());
+    assert_eq!(job.steered.len(), 4);
+    assert!(job.steered.iter().all(|steered| &*steered.by.name == "irma"), "{:?}", job.steered);
+    assert_eq!(ground.text("SELECT to_regclass('i') IS NULL").await, "true");
+    assert_eq!(
+        ground.text("SELECT by || ' ' || what FROM gonogo.history WHERE what LIKE 'let%'").await,
+        "irma let beyond the point of no return: nicknames are public"
+    );
+    let (taken, said) = seat.steer("dba", &["pause"]).await;
+    assert!(!taken && said.contains("no migration is running"), "{said}");
+}
 
 async fn done(store: &Store, by: &Actor, kind: JobKind) -> Job {
     let records = store.submit(by, Command::Request(kind)).await.unwrap_or_else(|error| panic!("{error:?}"));
@@ -34,30 +126,16 @@ async fn done(store: &Store, by: &Actor, kind: JobKind) -> Job {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jobs_go_from_the_journal_to_the_database_and_back() {
     let ground = Ground::with_contacts(200).await;
-    let dir = tempfile::tempdir().unwrap();
-    // A plan that asks for no backup: the engine asks for one all the same.
-    let config = dir.path().join("gonogo.toml");
-    let migrations = concat!(env!("CARGO_MANIFEST_DIR"), "/migrations");
-    std::fs::write(&config, format!("[deployment]\nchecklist = \"day.md\"\nmigrations = {migrations:?}\n"))
-        .unwrap();
-    std::fs::write(dir.path().join("day.md"), "# Day\n\n## Phase 1: Go\n\n- [ ] Look\n").unwrap();
-    let loaded = load(Some(&config), None).unwrap_or_else(|problems| panic!("{problems:?}"));
-    let store = Store::open(&dir.path().join("run.sqlite"), Clock::wall()).await.unwrap();
-    let dba = Actor::person("dana", Role::Dba);
-    let lead = Actor::person("lea", Role::Lead);
-    let plan = Arc::new(loaded.plan.clone());
-    store.submit(&lead, Command::Open { plan, mode: Mode::Rehearsal }).await.unwrap();
-    let url = (loaded.config.database.url_env.clone(), ground.scratch.url("crm"));
-    let kit = Kit::new(loaded.config.clone(), &loaded.root, Secrets::of([url]), Clock::wall());
-    let _crew = Crew::start(&store, &"test".into(), [Post::Jobs(Arc::new(MigrateWorker::new(&kit)))]);
+    let seat = Seat::with(&ground, concat!(env!("CARGO_MANIFEST_DIR"), "/migrations")).await;
+    let (store, dba) = (&seat.store, &seat.dba);
 
-    let early = done(&store, &dba, JobKind::MigrateUp { to: Some(1) }).await;
+    let early = done(store, dba, JobKind::MigrateUp { to: Some(1) }).await;
     let Some(Outcome::Failed { failure }) = early.outcome() else { panic!("{early:?}") };
     assert!(failure.what.contains("no proven backup"), "{failure}");
 
-    assert!(done(&store, &dba, JobKind::Backup).await.succeeded());
+    assert!(done(store, dba, JobKind::Backup).await.succeeded());
     let mut live = store.live();
-    let migrate = done(&store, &dba, JobKind::MigrateUp { to: None });
+    let migrate = done(store, dba, JobKind::MigrateUp { to: None });
     // The guard of a watch holds up its writer, so it must not outlive the look.
     let seen = async {
         let sung = live.wait_for(|live| {
@@ -75,7 +153,7 @@ async fn jobs_go_from_the_journal_to_the_database_and_back() {
     assert_eq!((applied.as_slice(), worst_wait_ms.is_some()), ([1, 2, 3].as_slice(), true));
     assert_eq!(job.steps_done().0, job.steps.len());
 
-    let back = done(&store, &dba, JobKind::MigrateDown { to: None }).await;
+    let back = done(store, dba, JobKind::MigrateDown { to: None }).await;
     assert!(
         matches!(back.outcome(), Some(Outcome::Succeeded { facts: Facts::Migrated { applied, .. }, .. }) if applied.is_empty()),
         "{:?}",

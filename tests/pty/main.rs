@@ -8,6 +8,7 @@
     reason = "a helper of a test fails as a test does: at once, and where it stands"
 )]
 
+mod bad_input;
 mod by_hand;
 mod cockpit;
 mod given_back;

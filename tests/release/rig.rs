@@ -14,6 +14,7 @@ use gonogo::rehearsal::world::World;
 use gonogo::run::command::Report;
 use gonogo::run::judge::{alert_step, judge, words};
 use gonogo::run::live::Reading;
+use gonogo::run::live::Seen;
 use gonogo::run::{Actor, Command, Failure, Job, JobId, JobKind, Mode, Outcome, Sample, State, WorkerId};
 use gonogo::secrets::Secrets;
 use gonogo::services::sentry::Window;
@@ -74,6 +75,13 @@ impl Downs for Drops {
             let list = sqlx::query_scalar("SELECT number FROM applied ORDER BY number DESC");
             let list: Vec<u32> = list.fetch_all(&mut *book).await.unwrap();
             Ok(list.into_iter().map(u64::from).collect())
+        })
+    }
+
+    fn outlook(&self) -> BoxFuture<'_, Result<Seen, Failure>> {
+        Box::pin(async {
+            self.note("outlook".into()).await;
+            Ok(Seen::Counted { lost: vec![("003 rows".into(), 12)], against: Vec::new() })
         })
     }
 

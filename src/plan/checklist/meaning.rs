@@ -19,7 +19,7 @@ const KEYS: [&str; 22] = [
 /// The largest number of a migration that a bookkeeping table can hold; versions that are dates are far below it.
 const LARGEST_NUMBER: u64 = i64::MAX.unsigned_abs();
 const ACTIONS: [&str; 8] = ["backup", "migrate", "deploy", "import", "sync", "announce", "rollout", "drill"];
-const CHECKS: [&str; 14] = [
+const CHECKS: [&str; 15] = [
     "http",
     "health",
     "version",
@@ -29,6 +29,7 @@ const CHECKS: [&str; 14] = [
     "pulse",
     "migrations",
     "import",
+    "contract",
     "new-errors",
     "metric",
     "flag",
@@ -291,6 +292,7 @@ fn check_of(word: &str, keys: &mut Keys<'_>) -> Option<Check> {
             Check::Migrations { only: only.and_then(|only| keys.number("only", &only, &LARGEST_NUMBER, "1")) }
         }
         "import" => Check::Import,
+        "contract" => Check::Contract,
         "new-errors" => Check::NewErrors,
         "metric" => Check::Metric { name: keys.need("name", "check=metric", "error_rate")? },
         "flag" => {

@@ -259,6 +259,8 @@ pub enum Check {
     },
     /// What was imported agrees with Pulse's total.
     Import,
+    /// The migrated schema takes what Pulse sends, tried with a sample.
+    Contract,
     /// No error of a type first seen in this release.
     NewErrors,
     /// A gauge is within its target; the reading becomes the item's value.

@@ -154,9 +154,13 @@ impl Source<'_> {
                 "write 0 to 1 (0.01 is 1 %)",
             );
         }
-        for (key, value) in
-            [("requests_per_minute", import.requests_per_minute), ("attempts", import.attempts)]
-        {
+        for (key, value) in [
+            ("requests_per_minute", import.requests_per_minute),
+            ("interactions_per_minute", import.interactions_per_minute),
+            ("max_latency_ms", import.max_latency_ms),
+            ("max_lag_ms", import.max_lag_ms),
+            ("attempts", import.attempts),
+        ] {
             if value == 0 {
                 say(
                     self.place(&["import", key]),

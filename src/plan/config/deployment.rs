@@ -105,10 +105,25 @@ pub struct Database {
     pub name: String,
     /// The environment variable that holds its URL.
     pub url_env: String,
+    /// Where the backup that a migration wants is put.
+    pub backup: BackupTo,
     /// Where backups are written, from the directory of gonogo.toml.
     pub backup_dir: PathBuf,
     /// Whether migrations run without having been rehearsed.
     pub rehearsal: Rehearsal,
+    /// The environment variable with the secret that files are encrypted with; they are not where none is named.
+    pub backup_key_env: Option<String>,
+}
+
+/// Where the backup that a migration wants is put.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum BackupTo {
+    /// Into a private schema of the same database.
+    #[default]
+    Schema,
+    /// Into files in the directory of backups.
+    File,
 }
 
 impl Default for Database {
@@ -116,7 +131,9 @@ impl Default for Database {
         Self {
             name: "postgres".into(),
             url_env: "DATABASE_URL".into(),
+            backup: BackupTo::default(),
             backup_dir: "backups".into(),
+            backup_key_env: None,
             rehearsal: Rehearsal::Shown,
         }
     }
@@ -144,9 +161,16 @@ pub struct Import {
     pub page_size: u32,
     /// Requests a minute, at most.
     pub requests_per_minute: u32,
+    /// Requests a minute for the history of interactions, at most.
+    pub interactions_per_minute: u32,
+    /// The longest that a read of contacts, or a client behind a lock of ours, may take before the import waits, in
+    /// milliseconds.
+    pub max_latency_ms: u32,
+    /// How far a replica may be behind before the import waits, in milliseconds.
+    pub max_lag_ms: u32,
     /// Attempts for one request.
     pub attempts: u32,
-    /// The share of profiles (0 to 1) that may be set aside before the import fails.
+    /// The share of profiles (0 to 1) that may be set aside before the import stops and asks.
     pub quarantine_share: f64,
     /// How long between two incremental syncs.
     #[serde(deserialize_with = "words::span")]
@@ -158,8 +182,11 @@ impl Default for Import {
         Self {
             page_size: 1000,
             requests_per_minute: 60,
+            interactions_per_minute: 30,
+            max_latency_ms: 200,
+            max_lag_ms: 5_000,
             attempts: 3,
-            quarantine_share: 0.01,
+            quarantine_share: 0.05,
             sync_every: Duration::from_mins(15),
         }
     }

@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-pub use deployment::{App, Database, Deployment, Import, Rehearsal, SecretsFile, Store};
+pub use deployment::{App, BackupTo, Database, Deployment, Import, Rehearsal, SecretsFile, Store};
 pub use layout::Layout;
 pub use messages::{Channel, Message, PageStatus};
 pub use metrics::MetricTable;

@@ -1,7 +1,7 @@
 //! Work for machines: what may be asked for when, and what a worker's report makes of it.
 
 use super::items::changeable;
-use super::{Refusal, not_yet, permit, unknown};
+use super::{Refusal, not_yet, permit, said, unknown};
 use crate::plan::{Action, ItemId, Phase};
 use crate::run::command::Report;
 use crate::run::event::{Actor, Event};
@@ -92,7 +92,7 @@ pub(super) fn next_id(state: &State) -> JobId {
     JobId(state.jobs.last_key_value().map_or(1, |(id, _)| id.0 + 1))
 }
 
-fn open_job(state: &State, id: JobId) -> Result<&Job, Refusal> {
+pub(super) fn open_job(state: &State, id: JobId) -> Result<&Job, Refusal> {
     let job = state.jobs.get(&id).ok_or_else(|| unknown("job", &id))?;
     if job.is_over() {
         Err(Refusal::Already(format!("job {id} ({}) is over", job.kind.title())))
@@ -123,6 +123,20 @@ pub(super) fn cancel(state: &State, by: &Actor, id: JobId) -> Result<Vec<Event>,
     let job = open_job(state, id)?;
     permit(by, Deed::of_job(&job.kind))?;
     Ok(cancelling(state, job))
+}
+
+/// The decision that a job which asks goes on. It needs words: what was decided is read again when it turns out badly.
+pub(super) fn go_on(state: &State, by: &Actor, id: JobId, reason: &str) -> Result<Vec<Event>, Refusal> {
+    let job = open_job(state, id)?;
+    permit(by, Deed::of_job(&job.kind))?;
+    if job.question().is_none() {
+        return Err(Refusal::Already(format!("job {id} ({}) asks nothing", job.kind.title())));
+    }
+    if let JobStatus::Cancelling(_) = job.status {
+        return Err(Refusal::Already(format!("job {id} ({}) is giving up", job.kind.title())));
+    }
+    let reason = said(reason, "the decision to go on")?;
+    Ok(vec![Event::JobAnswered { job: id, reason }])
 }
 
 /// What ends a job early: at once if no worker has it, else when its worker obeys.
@@ -159,6 +173,14 @@ pub(super) fn report(state: &State, report: Report) -> Result<Vec<Event>, Refusa
         Report::StepEnded { job, step, outcome } => {
             open_job(state, job)?;
             vec![Event::StepEnded { job, step, outcome }]
+        }
+        Report::Answered { job, steer, outcome } => super::steer::answered(state, job, steer, outcome)?,
+        Report::Asked { job, question } => {
+            let job = open_job(state, job)?;
+            if job.question() == Some(&question) {
+                return Err(Refusal::Already(format!("job {} asks this", job.id)));
+            }
+            vec![Event::JobAsked { job: job.id, question }]
         }
         Report::Ended { job, outcome } => ended(state, open_job(state, job)?, outcome),
         Report::Synced { imported, updated, unchanged, failed, conflicts } => {

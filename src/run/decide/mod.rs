@@ -5,6 +5,7 @@ mod emergency;
 mod items;
 mod jobs;
 mod phases;
+mod steer;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -13,6 +14,7 @@ use chrono::{DateTime, Utc};
 use thiserror::Error;
 
 pub use phases::obstacles;
+pub use steer::may;
 
 use super::command::Command;
 use super::event::{Actor, Event, Mode};
@@ -111,6 +113,8 @@ pub fn decide(state: &State, by: &Actor, command: Command) -> Result<Vec<Event>,
         Command::Pause(job) => jobs::pause(state, by, job),
         Command::Resume(job) => jobs::resume(state, by, job),
         Command::Cancel(job) => jobs::cancel(state, by, job),
+        Command::Steer { job, steer } => steer::steer(state, by, job, steer),
+        Command::GoOn { job, reason } => jobs::go_on(state, by, job, &reason),
         Command::Report(report) => {
             permit(by, Deed::Report)?;
             jobs::report(state, report)

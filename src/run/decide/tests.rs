@@ -5,7 +5,7 @@ use chrono::TimeDelta;
 use crate::plan::{Check, Role, RungKind};
 use crate::run::command::Report;
 use crate::run::event::{Ending, NoteKind};
-use crate::run::job::{Facts, JobId, JobKind, JobStatus, Outcome, RehearsedMigration};
+use crate::run::job::{Facts, JobId, JobKind, JobStatus, Outcome, Question, RehearsedMigration};
 use crate::run::judge::Verdict;
 use crate::run::next::{Next, next};
 use crate::run::state::{Guard, ItemState, PhaseStatus};
@@ -278,6 +278,7 @@ fn an_autopilot_gets_from_next_to_next_until_the_run_is_over() {
             Next::Start(phase) => fold.must("lea", Role::Lead, Command::StartPhase(phase)),
             Next::Go(phase) => fold.must("lea", Role::Lead, Command::Go(phase)),
             Next::Sign(gate, role) => fold.must(role.word(), role, Command::Sign(gate)),
+            Next::Answer(job) => panic!("{job} asks, and nothing in this plan does"),
             Next::Job(job) => done(&mut fold, job.0, Facts::None),
             Next::Wait(_, at) => {
                 fold.now = at;
@@ -329,4 +330,43 @@ fn migrations_are_rehearsed_by_the_dba_alone_and_before_anything_else_of_theirs(
     let outcome = Outcome::Failed { failure };
     fold.must("w", Role::Machine, Command::Report(Report::Ended { job, outcome }));
     assert_eq!(fold.state.rehearsed(), None, "the last one counts, and it failed");
+}
+
+#[test]
+fn a_job_that_asks_waits_for_words_and_is_answered_once() {
+    let mut fold = monitoring();
+    fold.must("dev", Role::Devops, Command::Request(JobKind::Import));
+    let job = JobId(5);
+    let started = |fold: &mut Fold| {
+        let report = Report::Started { job, cockpit: "here".into() };
+        fold.must("w", Role::Machine, Command::Report(report));
+    };
+    started(&mut fold);
+    let go_on = |reason: &str| Command::GoOn { job, reason: reason.into() };
+    assert!(fold.refused("dev", Role::Devops, go_on("fine")).contains("asks nothing"));
+    let question = |share: &str| Question {
+        what: format!("{share} were set aside"),
+        going_on: "the rest is imported".into(),
+        giving_up: "nothing is written".into(),
+    };
+    let ask = |share: &str| Command::Report(Report::Asked { job, question: question(share) });
+    fold.must("w", Role::Machine, ask("6 %"));
+    assert_eq!(next(&fold.state, fold.now), Next::Answer(job));
+    // A crash does not ask twice.
+    started(&mut fold);
+    assert!(fold.refused("w", Role::Machine, ask("6 %")).contains("asks this"));
+    assert!(fold.refused("quin", Role::Qa, go_on("fine")).contains("may not"));
+    assert!(fold.refused("dev", Role::Devops, go_on(" ")).contains("needs words"));
+    fold.must("dev", Role::Devops, go_on("they are known, and mended by hand tomorrow"));
+    let answer = fold.state.jobs[&job].asked.clone().and_then(|asked| asked.answer).expect("a decision");
+    assert_eq!(
+        (&*answer.by.name, answer.reason.as_str()),
+        ("dev", "they are known, and mended by hand tomorrow")
+    );
+    assert_eq!(next(&fold.state, fold.now), Next::Job(job));
+    assert!(fold.refused("lea", Role::Lead, go_on("once more")).contains("asks nothing"));
+    // Worse than what was decided on is another question.
+    fold.must("w", Role::Machine, ask("12 %"));
+    fold.must("lea", Role::Lead, Command::Cancel(job));
+    assert!(fold.refused("lea", Role::Lead, go_on("after all")).contains("giving up"));
 }

@@ -8,7 +8,7 @@ use chrono::DateTime;
 use super::*;
 use crate::plan::{Checklist, Plan};
 use crate::run::event::{Actor, Ending, Mode};
-use crate::run::job::{Failure, JobKind, StepPlan};
+use crate::run::job::{Failure, JobKind, Question, StepPlan};
 use crate::run::judge::Verdict;
 use crate::run::upkeep::Upkeep;
 
@@ -30,12 +30,20 @@ fn failure() -> Failure {
     Failure { what: "it broke".into(), state: "half is done".into(), next: "look".into() }
 }
 
+fn question() -> Question {
+    Question {
+        what: "6 % were set aside".into(),
+        going_on: "the rest is imported".into(),
+        giving_up: "nothing is written".into(),
+    }
+}
+
 /// One of each, in the order of the enum, and both of those that speak differently.
 fn all() -> Vec<Event> {
     let job = JobId(7);
     let words = || "because".to_owned();
     let at = DateTime::UNIX_EPOCH;
-    let step = StepPlan { name: "001 add columns".into(), detail: None, group: None };
+    let step = StepPlan { name: "001 add columns".into(), ..StepPlan::default() };
     vec![
         Event::Opened { plan: plan(), mode: Mode::Live },
         Event::Replanned { plan: plan() },
@@ -58,6 +66,10 @@ fn all() -> Vec<Event> {
         Event::JobPaused { job },
         Event::JobResumed { job },
         Event::JobCancelling { job },
+        Event::JobSteered { job, steer: Steer::LeaveOut { step: "001 create index i".into() } },
+        Event::SteerAnswered { job, steer: 0, outcome: StepOutcome::Done { note: Some("gone".into()) } },
+        Event::JobAsked { job, question: question() },
+        Event::JobAnswered { job, reason: words() },
         Event::JobEnded { job, outcome: Outcome::Failed { failure: failure() } },
         Event::Synced { imported: 1, updated: 2, unchanged: 4, failed: 3, conflicts: 5 },
         Event::SyncFailed { what: words() },
@@ -101,23 +113,27 @@ const fn place(event: &Event) -> usize {
         Event::JobPaused { .. } => 17,
         Event::JobResumed { .. } => 18,
         Event::JobCancelling { .. } => 19,
-        Event::JobEnded { .. } => 20,
-        Event::Synced { .. } => 21,
-        Event::SyncFailed { .. } => 22,
-        Event::Held { .. } => 23,
-        Event::Released { .. } => 24,
-        Event::Paced { .. } => 25,
-        Event::Mocked { .. } => 26,
-        Event::HistoryRead { .. } => 27,
-        Event::Armed => 28,
-        Event::Disarmed => 29,
-        Event::VerdictChanged { .. } => 30,
-        Event::AlertFired { .. } => 31,
-        Event::AlertCleared { .. } => 32,
-        Event::AlertAcknowledged { .. } => 33,
-        Event::FaultInjected { .. } => 34,
-        Event::FaultCleared { .. } => 35,
-        Event::Closed { .. } => 36,
+        Event::JobSteered { .. } => 20,
+        Event::SteerAnswered { .. } => 21,
+        Event::JobAsked { .. } => 39,
+        Event::JobAnswered { .. } => 40,
+        Event::JobEnded { .. } => 22,
+        Event::Synced { .. } => 23,
+        Event::SyncFailed { .. } => 24,
+        Event::Held { .. } => 25,
+        Event::Released { .. } => 26,
+        Event::Paced { .. } => 27,
+        Event::Mocked { .. } => 28,
+        Event::HistoryRead { .. } => 29,
+        Event::Armed => 30,
+        Event::Disarmed => 31,
+        Event::VerdictChanged { .. } => 32,
+        Event::AlertFired { .. } => 33,
+        Event::AlertCleared { .. } => 34,
+        Event::AlertAcknowledged { .. } => 35,
+        Event::FaultInjected { .. } => 36,
+        Event::FaultCleared { .. } => 37,
+        Event::Closed { .. } => 38,
     }
 }
 
@@ -128,7 +144,7 @@ fn record(event: Event) -> Record {
 #[test]
 fn every_event_has_words_and_they_differ() {
     let places: BTreeSet<usize> = all().iter().map(place).collect();
-    assert_eq!(places, (0..=36).collect(), "one of each variant");
+    assert_eq!(places, (0..=40).collect(), "one of each variant");
     let said: BTreeSet<String> = all().into_iter().map(|event| words(&record(event), None)).collect();
     assert_eq!(said.len(), all().len(), "no two say the same");
     assert!(said.iter().all(|line| !line.trim().is_empty() && !line.contains('\n')), "{said:#?}");
@@ -142,7 +158,7 @@ fn a_state_lends_its_titles() {
         Event::JobRequested { job: JobId(7), kind: JobKind::Deploy, item: None },
         Event::JobPlanned {
             job: JobId(7),
-            steps: vec![StepPlan { name: "promote".into(), detail: None, group: None }],
+            steps: vec![StepPlan { name: "promote".into(), ..StepPlan::default() }],
         },
     ];
     for event in opening {

@@ -12,7 +12,7 @@ use crate::run::command::Report;
 use crate::run::event::Ending;
 use crate::run::job::Facts;
 use crate::run::judge::Verdict;
-use crate::run::{Event, Failure, JobId, JobKind, Outcome, State, StepOutcome, StepPlan, decide};
+use crate::run::{Event, Failure, JobId, JobKind, Outcome, State, Steer, StepOutcome, StepPlan, decide};
 
 const ITEMS: [&str; 8] =
     ["parent", "child", "backup", "migrate", "deploy", "reading", "colour", "not-in-the-plan"];
@@ -45,7 +45,11 @@ fn outcome() -> impl Strategy<Value = Outcome> {
 
 fn report() -> impl Strategy<Value = Command> {
     let steps = || {
-        let step = |name: &str| StepPlan { name: name.into(), detail: Some("select 1".into()), group: None };
+        let step = |name: &str| StepPlan {
+            name: name.into(),
+            detail: Some("select 1".into()),
+            ..StepPlan::default()
+        };
         vec![step("one"), step("two")]
     };
     prop_oneof![
@@ -91,6 +95,8 @@ fn wish() -> impl Strategy<Value = Command> {
         1 => job().prop_map(Command::Pause),
         1 => job().prop_map(Command::Resume),
         1 => job().prop_map(Command::Cancel),
+        2 => (job(), prop::sample::select(&[Steer::Hold, Steer::Release, Steer::Pace { percent: 50 }][..]))
+            .prop_map(|(job, steer)| Command::Steer { job, steer }),
         2 => Just(Command::Arm),
         1 => Just(Command::Disarm),
         1 => (1_u8..5).prop_map(|rung| Command::Rollback { rung, confirmed: Some("crm".into()) }),

@@ -6,9 +6,10 @@ use tokio::time::Instant;
 use super::{App, Cursor, SLIDE};
 use crate::plan::{Action, Item, ItemKind};
 use crate::run::event::NoteKind;
-use crate::run::job::JobStatus;
+use crate::run::job::{JobStatus, Nature};
 use crate::run::state::{PhaseStatus, State};
-use crate::run::{Command, Mode};
+use crate::run::upkeep::Upkeep;
+use crate::run::{Command, Mode, Steer};
 use crate::tui::acts;
 use crate::tui::dialogs::choice::{Choice, Question};
 use crate::tui::dialogs::confirm::Confirm;
@@ -18,6 +19,7 @@ use crate::tui::dialogs::filter::Filter;
 use crate::tui::dialogs::help::Help;
 use crate::tui::dialogs::palette::Palette;
 use crate::tui::dialogs::seat::Seat;
+use crate::tui::dialogs::session::EndSession;
 use crate::tui::dialogs::typed::Typed;
 use crate::tui::dialogs::words::{Purpose, Words};
 use crate::tui::dialogs::{Overlay, quit};
@@ -74,8 +76,27 @@ impl App {
             Act::End => self.overlays.push(Overlay::Choice(Choice::new(Question::Ending, world))),
             Act::WayOut => self.way_out(world, at),
             Act::Cancel => self.cancel(world),
+            Act::GoOn => {
+                if let Some(job) = acts::asking(world) {
+                    self.write(Purpose::GoOn(job.id), world);
+                }
+            }
             Act::Announce => self.announce(world),
-            Act::Arm | Act::Pause | Act::Acknowledge => {
+            Act::LetGo => return self.let_go(world),
+            Act::LeaveOut => return self.leave_out(world),
+            Act::EndSession => {
+                if let Some(job) = acts::migration(world) {
+                    let blockers = acts::in_the_way(world, job.id).to_vec();
+                    self.overlays.push(Overlay::EndSession(EndSession::new(job.id, blockers)));
+                }
+            }
+            Act::Settle => self
+                .overlays
+                .push(Overlay::Choice(Choice::new(Question::Conflict(self.pick(Pane::Import)), world))),
+            Act::SyncSwitch => self.switch(Upkeep::Sync, world),
+            Act::HistorySwitch => self.switch(Upkeep::History, world),
+            Act::Mock => self.write(Purpose::Mock, world),
+            Act::Arm | Act::Pause | Act::Acknowledge | Act::Hold | Act::Faster | Act::Slower => {
                 if let Ok(Some(command)) = acts::wish(act, self, world) {
                     return vec![self.command(command)];
                 }
@@ -216,6 +237,20 @@ impl App {
         self.overlays.push(overlay);
     }
 
+    /// Off needs a reason; on again needs one yes, for it writes to the database by itself.
+    fn switch(&mut self, what: Upkeep, world: &World<'_>) {
+        let Some(hold) = world.state.held.get(&what) else {
+            self.write(Purpose::Hold(what), world);
+            return;
+        };
+        let lines = vec![
+            format!("{} switched {what} off: {}", hold.by.name, hold.why),
+            "On again, it goes on by itself from where it was.".into(),
+        ];
+        let order = self.command(Command::Release(what));
+        self.overlays.push(Overlay::Confirm(Confirm::new("Switch on", lines, order)));
+    }
+
     fn cancel(&mut self, world: &World<'_>) {
         let Some(job) = acts::job(world) else { return };
         let (done, all) = job.steps_done();
@@ -225,6 +260,38 @@ impl App {
         ];
         let order = self.command(Command::Cancel(job.id));
         self.overlays.push(Overlay::Confirm(Confirm::new("Cancel the job", lines, order)));
+    }
+
+    fn let_go(&mut self, world: &World<'_>) -> Vec<Order> {
+        let Ok(Some(command)) = acts::wish(Act::LetGo, self, world) else { return Vec::new() };
+        let Command::Steer { job, steer: Steer::Let { step } } = &command else { return Vec::new() };
+        let steps = world.state.jobs.get(job).map_or(&[][..], |job| job.steps.as_slice());
+        let no_return = steps.iter().any(|one| one.plan.name == *step && one.plan.nature == Nature::NoReturn);
+        let order = self.command(command.clone());
+        if !no_return {
+            return vec![order];
+        }
+        let lines = vec![
+            step.to_string(),
+            format!(
+                "{} lets the run go beyond it, as {}; that is written down.",
+                self.seat.name, self.seat.role
+            ),
+        ];
+        self.overlays.push(Overlay::Confirm(Confirm::new("Go beyond", lines, order)));
+        Vec::new()
+    }
+
+    fn leave_out(&mut self, world: &World<'_>) -> Vec<Order> {
+        let Ok(Some(command)) = acts::wish(Act::LeaveOut, self, world) else { return Vec::new() };
+        let Command::Steer { steer: Steer::LeaveOut { step }, .. } = &command else { return Vec::new() };
+        let lines = vec![
+            format!("{step} is not run."),
+            "Checks that look for the index will name it as missing; the next run builds it.".into(),
+        ];
+        let order = self.command(command.clone());
+        self.overlays.push(Overlay::Confirm(Confirm::new("Leave out", lines, order)));
+        Vec::new()
     }
 
     fn announce(&mut self, world: &World<'_>) {

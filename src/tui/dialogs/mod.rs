@@ -10,6 +10,7 @@ pub mod help;
 pub mod palette;
 pub mod progress;
 pub mod seat;
+pub mod session;
 pub mod typed;
 pub mod words;
 
@@ -49,6 +50,8 @@ pub enum Overlay {
     Progress(progress::Progress),
     /// Another seat.
     Seat(seat::Seat),
+    /// Somebody else's session, to be ended.
+    EndSession(session::EndSession),
     /// Faults of a rehearsal.
     Faults(faults::Faults),
 }
@@ -107,6 +110,7 @@ impl Overlay {
             Self::Typed(typed) => typed.key(key, at),
             Self::Progress(progress) => progress.key(key, world),
             Self::Seat(seat) => seat.key(key),
+            Self::EndSession(end) => end.key(key, seat, world.state, at),
             Self::Faults(faults) => faults.key(key, world),
         }
     }
@@ -127,6 +131,7 @@ impl Overlay {
             Self::Countdown(countdown) => countdown.seen.painted(at),
             Self::Typed(typed) => typed.seen.painted(at),
             Self::Choice(choice) => choice.seen.painted(at),
+            Self::EndSession(end) => end.seen.painted(at),
             _ => {}
         }
     }
@@ -174,6 +179,7 @@ impl Overlay {
             Self::Typed(typed) => typed.draw(scene, buf, area),
             Self::Progress(progress) => progress.draw(scene, buf, area),
             Self::Seat(seat) => seat.draw(scene, buf, area),
+            Self::EndSession(end) => end.draw(scene, buf, area),
             Self::Faults(faults) => faults.draw(scene, buf, area),
         }
     }

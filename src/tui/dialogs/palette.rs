@@ -154,6 +154,7 @@ fn work(world: &World<'_>) -> Vec<JobKind> {
         JobKind::Import,
         JobKind::Sync,
         JobKind::MockRemove,
+        JobKind::Retry,
         JobKind::Rollout { share: 0 },
     ];
     all.extend(plan.rollout.iter().map(|stage| JobKind::Rollout { share: stage.share }));

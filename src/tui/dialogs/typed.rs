@@ -9,9 +9,10 @@ use super::progress::Progress;
 use super::{Answer, Overlay, Seen, open};
 use crate::plan::Rung;
 use crate::run::Actor;
+use crate::run::live::Seen as Outlooked;
 use crate::tui::panes::{Scene, World};
 use crate::tui::theme::Role;
-use crate::tui::widgets::text::{Row, lines, wrap};
+use crate::tui::widgets::text::{Row, age, lines, wrap};
 
 /// A name to be typed.
 #[derive(Debug)]
@@ -59,7 +60,7 @@ impl Typed {
     }
 
     pub(super) fn draw(&self, scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
-        let inner = open(scene, buf, area, (72, 9), "WAY OUT: THIS LOSES DATA", Role::Bad);
+        let inner = open(scene, buf, area, (72, 12), "WAY OUT: THIS LOSES DATA", Role::Bad);
         let (text, muted, accent) = (scene.of(Role::Text), scene.of(Role::Muted), scene.of(Role::Accent));
         let mut rows = lines(inner);
         let mut put = |row: Row<'_>| {
@@ -72,6 +73,30 @@ impl Typed {
         loses.resize(2, String::new());
         for line in loses.into_iter().take(2) {
             put(Row::new().put(line, scene.of(Role::Bad)));
+        }
+        // What it would lose in rows, counted while the guard is open; unknown is said, and is not nothing.
+        let (now, role) = match &scene.world.live.outlook {
+            Some(outlook) => {
+                let age = age(scene.world.now - outlook.at);
+                let role = if matches!(outlook.seen, Outlooked::Counted { .. }) {
+                    Role::Warn
+                } else {
+                    Role::Unknown
+                };
+                (format!("{age} ago: {}", outlook.words()), role)
+            }
+            None => ("how many rows that is was not counted yet".into(), Role::Unknown),
+        };
+        let mut counted = wrap(&now, usize::from(inner.width));
+        if counted.len() > 3 {
+            counted.truncate(3);
+            if let Some(last) = counted.last_mut() {
+                last.push('…');
+            }
+        }
+        counted.resize(3, String::new());
+        for line in counted {
+            put(Row::new().put(line, scene.of(role)));
         }
         put(Row::new().put("an emergency backup is made first; no back-up, no rollback", muted));
         put(Row::new());

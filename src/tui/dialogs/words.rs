@@ -10,7 +10,8 @@ use tui_textarea::{TextArea, WrapMode};
 use super::{Answer, open};
 use crate::plan::{ItemId, ItemKind, PhaseId};
 use crate::run::event::NoteKind;
-use crate::run::job::JobKind;
+use crate::run::job::{JobId, JobKind};
+use crate::run::upkeep::Upkeep;
 use crate::run::{Actor, Command};
 use crate::tui::Order;
 use crate::tui::panes::{Scene, World};
@@ -32,8 +33,14 @@ pub enum Purpose {
     Value(ItemId),
     /// Why NO-GO.
     NoGo(PhaseId),
+    /// Why a job that asks goes on.
+    GoOn(JobId),
     /// The text of a message.
     Announce(String),
+    /// Why standing work is switched off.
+    Hold(Upkeep),
+    /// Why mock data stand in for Pulse's.
+    Mock,
 }
 
 impl Purpose {
@@ -46,7 +53,10 @@ impl Purpose {
             Self::Reopen(_) => "Reopen: why?".into(),
             Self::Value(_) => "Value".into(),
             Self::NoGo(_) => "NO-GO: why?".into(),
+            Self::GoOn(_) => "Go on: why?".into(),
             Self::Announce(message) => format!("Announcement: {message}"),
+            Self::Hold(what) => format!("Switch {what} off: why?"),
+            Self::Mock => "Go on with MOCK data: why?".into(),
         }
     }
 
@@ -57,7 +67,10 @@ impl Purpose {
             Self::Fail(item) => Command::Fail { item, reason: text },
             Self::Reopen(item) => Command::Reopen { item, reason: text },
             Self::Value(item) => Command::Tick { item, value: Some(text) },
+            Self::Hold(what) => Command::Hold { what, why: text },
+            Self::Mock => Command::Mock { why: text },
             Self::NoGo(phase) => Command::NoGo { phase, reason: text },
+            Self::GoOn(job) => Command::GoOn { job, reason: text },
             Self::Announce(message) => {
                 let text = Some(text).filter(|text| !text.trim().is_empty());
                 Command::Request(JobKind::Announce { message, text })
@@ -101,6 +114,18 @@ impl Words {
             Purpose::NoGo(id) => plan
                 .and_then(|plan| plan.phase(id))
                 .map_or_else(String::new, |phase| format!("{}; the phase stays open", phase.title)),
+            Purpose::GoOn(id) => {
+                let question = world.state.jobs.get(id).and_then(|job| job.question());
+                question.map_or_else(String::new, |question| {
+                    format!("{}; going on: {}", question.what, question.going_on)
+                })
+            }
+            Purpose::Hold(_) => {
+                "the application stays as it is; what is held goes on from where it was".into()
+            }
+            Purpose::Mock => {
+                "invented people apart from real ones; the run cannot end as SUCCESS with them".into()
+            }
             Purpose::Announce(_) => "empty: the text of the plan's message".into(),
         };
         Self { purpose, about, area }

@@ -2,6 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use unicode_width::UnicodeWidthStr;
 
 use super::{Pane, Scene};
 use crate::plan::{Better, Metric};
@@ -12,7 +13,7 @@ use crate::tui::screen;
 use crate::tui::theme::Role;
 use crate::tui::widgets::bar::trend;
 use crate::tui::widgets::gauge::{Judged, bullet};
-use crate::tui::widgets::text::{Row, age, count, span};
+use crate::tui::widgets::text::{Row, age, count, span, wrap};
 
 fn gauges<'a>(scene: &Scene<'a>) -> Vec<Judged<'a>> {
     let metrics = scene.world.plan().map_or(&[][..], |plan| plan.metrics.as_slice());
@@ -45,11 +46,28 @@ pub fn brief(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     }
 }
 
+/// From this width on a line has room for words in the place of its track.
+const WIDE: u16 = 84;
+
+const fn label(area: Rect) -> u16 {
+    if area.width >= WIDE { 15 } else { 14 }
+}
+
+const fn right(area: Rect) -> u16 {
+    if area.width >= WIDE { 29 } else { 26 }
+}
+
+/// Between the value and the verdict.
+fn track(area: Rect) -> Rect {
+    let from = area.x + label(area) + 9 + 2;
+    Rect { x: from, width: area.right().saturating_sub(from + right(area) + 2), ..area }
+}
+
 fn line(scene: &Scene<'_>, buf: &mut Buffer, area: Rect, gauge: &Judged<'_>) {
-    let wide = area.width >= 84;
+    let wide = area.width >= WIDE;
     let (value, value_role) = gauge.figure();
     let (sign, word, role) = gauge.sign();
-    let label: u16 = if wide { 15 } else { 14 };
+    let label = label(area);
     let left = Row::new().column(&gauge.metric.label, label.into(), scene.of(Role::Text)).number(
         &value,
         9,
@@ -57,7 +75,7 @@ fn line(scene: &Scene<'_>, buf: &mut Buffer, area: Rect, gauge: &Judged<'_>) {
     );
     let n = gauge.observations().map_or_else(String::new, |n| format!("n {}", count(n)));
     let old = gauge.age.map_or_else(String::new, age);
-    let right = if wide { 29 } else { 26 };
+    let right = right(area);
     let end = Row::new().put(format!("{sign} "), scene.of(role)).column(word, 10, scene.of(role));
     let end = if wide {
         end.number(&n, 10, scene.of(Role::Muted))
@@ -66,8 +84,7 @@ fn line(scene: &Scene<'_>, buf: &mut Buffer, area: Rect, gauge: &Judged<'_>) {
     };
     let end = end.number(&old, if wide { 7 } else { 6 }, scene.of(Role::Muted));
     left.draw(buf, area);
-    let from = area.x + label + 9 + 2;
-    let mut track = Rect { x: from, width: area.right().saturating_sub(from + right + 2), ..area };
+    let mut track = track(area);
     if track.width >= 64 {
         let (values, low, high) = picture(scene, gauge.metric);
         Row::new().put(trend(&values, 24, low, high), scene.of(Role::Faint)).draw(buf, track);
@@ -86,6 +103,7 @@ pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     let inner = screen::full(scene, buf, area, Pane::Health, words, role);
     let gauges = gauges(scene);
     let each = if usize::from(inner.height) >= gauges.len() * 4 + 2 { 4 } else { 3 };
+    let spare = if each == 4 { 2 } else { 1 };
     let picked = scene.app.pick(Pane::Health).unwrap_or(0).min(gauges.len().saturating_sub(1));
     for (place, gauge) in gauges.iter().enumerate() {
         let y = inner.y + u16::try_from(place * each).unwrap_or(u16::MAX / 2);
@@ -99,6 +117,14 @@ pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
         line(scene, buf, head, gauge);
         if y + 1 < inner.bottom() {
             story(scene, gauge).draw(buf, Rect { y: y + 1, height: 1, ..inner });
+        }
+        // Why nothing can be told is told whole, where the line had no room for it.
+        let why =
+            gauge.why().filter(|why| inner.width < WIDE || why.width() > usize::from(track(head).width));
+        let below = Rect { y: y + 2, height: spare, ..inner }.intersection(inner);
+        let lines = why.map(|why| wrap(why, usize::from(inner.width).saturating_sub(2))).unwrap_or_default();
+        for (words, line) in lines.into_iter().zip(below.rows()) {
+            Row::new().put("  ", scene.of(Role::Text)).put(words, scene.of(Role::Unknown)).draw(buf, line);
         }
     }
     let last = Rect { y: inner.bottom().saturating_sub(1), height: 1, ..inner };

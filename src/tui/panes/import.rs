@@ -1,10 +1,10 @@
 //! The import from Pulse: how much, how fast, how long still, what was set aside and why, what it waits for.
 
 use ratatui::buffer::Buffer;
-use ratatui::layout::Rect;
+use ratatui::layout::{Constraint, Layout, Rect};
 
-use super::{Pane, Scene};
-use crate::run::job::{Facts, ImportTotals, JobStatus, Outcome};
+use super::{Pane, Scene, World};
+use crate::run::job::{Asked, Facts, ImportTotals, JobStatus, Outcome};
 use crate::run::live::{ImportLive, More, Progress};
 use crate::run::{Job, JobKind};
 use crate::tui::screen;
@@ -12,6 +12,18 @@ use crate::tui::theme::Role;
 use crate::tui::widgets::bar::bar;
 use crate::tui::widgets::steps;
 use crate::tui::widgets::text::{Row, age, count, hour, span, wrap};
+
+mod beside;
+
+pub use beside::selected;
+
+/// How far the pane can be scrolled where no conflict is there to be selected.
+const SCROLLS: usize = 60;
+
+/// How many places the cursor has: the conflicts; without one, lines to scroll.
+pub fn rows(world: &World<'_>) -> usize {
+    world.live.conflicts.as_ref().map(|list| list.first.len()).filter(|many| *many > 0).unwrap_or(SCROLLS)
+}
 
 /// The newest import.
 pub fn job<'a>(scene: &Scene<'a>) -> Option<&'a Job> {
@@ -69,11 +81,22 @@ pub fn brief(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     if let Some(second) = rows.next() {
         figures(scene, job, &known).draw(buf, second);
     }
-    if let Some(third) = rows.next()
-        && let Some(waiting) = known.live.and_then(|live| live.waiting.as_ref())
+    if let Some(question) = job.question()
+        && let Some(third) = rows.next()
     {
-        Row::new().put(format!("◌ waits: {waiting}"), scene.of(Role::Warn)).draw(buf, third);
+        let words = format!("? {}; y goes on: {}", question.what, question.going_on);
+        Row::new().put(words, scene.of(Role::Warn)).draw(buf, third);
+    } else if let Some(third) = rows.next()
+        && let Some((how, why)) = known.live.and_then(held_up)
+    {
+        Row::new().put(format!("◌ {how}: {why}"), scene.of(Role::Warn)).draw(buf, third);
     }
+}
+
+/// Whether it waits or goes slower, and why.
+fn held_up(live: &ImportLive) -> Option<(&'static str, &str)> {
+    let waits = live.waiting.as_deref().map(|why| ("waits", why));
+    waits.or_else(|| live.throttled.as_deref().map(|why| ("throttled", why)))
 }
 
 fn bar_line(scene: &Scene<'_>, buf: &mut Buffer, area: Rect, known: &Known<'_>) {
@@ -126,30 +149,93 @@ fn figures(scene: &Scene<'_>, job: &Job, known: &Known<'_>) -> Row<'static> {
     row
 }
 
+/// From this width on what is known stands beside what was done.
+const BESIDE: u16 = 150;
+
 /// The whole pane.
 pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     let (words, role) = note(scene);
     let inner = screen::full(scene, buf, area, Pane::Import, words, role);
     brief(scene, buf, Rect { height: inner.height.min(3), ..inner });
-    let Some(job) = job(scene) else { return };
-    let known = known(scene, job);
-    let mut page: Vec<Row<'_>> = Vec::new();
-    if let Some(success) = known.totals.success() {
+    let below = Rect { y: inner.y + 3.min(inner.height), height: inner.height.saturating_sub(3), ..inner };
+    let job = job(scene);
+    let known = job.map(|job| known(scene, job));
+    if below.width >= BESIDE {
+        let [left, _, right] =
+            Layout::horizontal([Constraint::Percentage(56), Constraint::Length(3), Constraint::Fill(1)])
+                .areas(below);
+        let (page, shown) = now(scene, known.as_ref(), usize::from(left.width));
+        lay(scene, buf, left, &page, &shown);
+        lay(scene, buf, right, &past(scene, job, known.as_ref(), usize::from(right.width)), &(0..0));
+    } else {
+        let width = usize::from(below.width);
+        let (mut page, shown) = now(scene, known.as_ref(), width);
+        page.push(Row::new());
+        page.extend(past(scene, job, known.as_ref(), width));
+        lay(scene, buf, below, &page, &shown);
+    }
+}
+
+/// Lays a page out, so that what is selected is seen; without a selection it is scrolled by lines.
+fn lay(scene: &Scene<'_>, buf: &mut Buffer, area: Rect, page: &[Row<'_>], shown: &std::ops::Range<usize>) {
+    let height = usize::from(area.height);
+    let pick = scene.app.pick(Pane::Import);
+    let from = match pick {
+        None => 0,
+        Some(from) if shown.is_empty() => from,
+        Some(_) => shown.end.saturating_sub(height).min(shown.start),
+    };
+    let from = from.min(page.len().saturating_sub(height));
+    for (row, line) in page.iter().skip(from).zip(area.rows()) {
+        row.draw(buf, line);
+    }
+}
+
+/// What is so now: how it goes, what stands around it, who waits for a person.
+fn now<'a>(
+    scene: &Scene<'a>,
+    known: Option<&Known<'a>>,
+    width: usize,
+) -> (Vec<Row<'a>>, std::ops::Range<usize>) {
+    let mut page: Vec<Row<'a>> = Vec::new();
+    if let Some(success) = known.and_then(|known| known.totals.success()) {
         let role = if success > 95.0 { Role::Text } else { Role::Warn };
-        let retries = known.live.map_or(0, |live| live.retries);
+        let retries = known.and_then(|known| known.live).map_or(0, |live| live.retries);
+        let fetched = known.map_or(0, |known| known.totals.fetched);
         page.push(Row::new().put(format!("taken over {success:.2} %"), scene.of(role)).put(
-            format!("   fetched {}   repeated requests {retries}", count(known.totals.fetched)),
+            format!("   fetched {}   repeated requests {retries}", count(fetched)),
             scene.of(Role::Muted),
         ));
     }
-    if let Some(progress) = known.progress {
+    if let Some(progress) = known.and_then(|known| known.progress) {
         page.push(
             Row::new()
                 .put(progress.doing.as_str(), scene.of(Role::Text))
                 .put(format!("   ({})", progress.source), scene.of(Role::Muted)),
         );
     }
-    page.push(Row::new());
+    if let Some(asked) = job(scene).and_then(|job| job.asked.as_ref()) {
+        page.extend(question(scene, asked, width));
+    }
+    page.extend(beside::standing(scene, known.and_then(|known| known.live), width));
+    let (conflicts, shown) = beside::conflicts(scene, width);
+    if !conflicts.is_empty() {
+        page.push(Row::new());
+    }
+    let shift = page.len();
+    page.extend(conflicts);
+    (page, shown.start + shift..shown.end + shift)
+}
+
+/// What was done: what was set aside and why, what went wrong, the steps.
+fn past<'a>(
+    scene: &Scene<'a>,
+    job: Option<&'a Job>,
+    known: Option<&Known<'a>>,
+    width: usize,
+) -> Vec<Row<'a>> {
+    let mut page: Vec<Row<'a>> = Vec::new();
+    let (Some(job), Some(known)) = (job, known) else { return page };
     if known.totals.reasons.is_empty() {
         page.push(Row::new().put("nothing set aside", scene.of(Role::Muted)));
     } else {
@@ -157,22 +243,48 @@ pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     }
     for (reason, number) in &known.totals.reasons {
         let mut number = format!("{number:>6}  ");
-        for line in wrap(reason, usize::from(inner.width).saturating_sub(8)) {
+        for line in wrap(reason, width.saturating_sub(8)) {
             page.push(Row::new().put(number, scene.of(Role::Warn)).put(line, scene.of(Role::Text)));
             number = " ".repeat(8);
         }
+    }
+    if let Some(live) = known.live.filter(|live| !live.errors.is_empty()) {
+        page.push(Row::new());
+        page.extend(beside::errors(scene, &live.errors, width));
     }
     page.push(Row::new());
     page.push(Row::new().put("Steps", scene.of(Role::Title)));
     page.extend(job.steps.iter().map(|step| steps::row(step, scene.theme, scene.world.now)));
     if let Some(outcome) = job.outcome() {
         page.push(Row::new());
-        page.extend(super::migrations::ending(scene, outcome, usize::from(inner.width)));
+        page.extend(super::migrations::ending(scene, outcome, width));
     }
-    let below = Rect { y: inner.y + 3.min(inner.height), height: inner.height.saturating_sub(3), ..inner };
-    let from =
-        scene.app.pick(Pane::Import).unwrap_or(0).min(page.len().saturating_sub(usize::from(below.height)));
-    for (row, line) in page.iter().skip(from).zip(below.rows()) {
-        row.draw(buf, line);
+    page
+}
+
+/// What the job asked, what either answer means, and who decided.
+fn question<'a>(scene: &Scene<'a>, asked: &'a Asked, width: usize) -> Vec<Row<'a>> {
+    let lines = |text: String, role: Role| {
+        let style = scene.of(role);
+        wrap(&text, width).into_iter().map(move |line| Row::new().put(line, style)).collect::<Vec<_>>()
+    };
+    let Asked { question, answer, .. } = asked;
+    let mut page = vec![Row::new()];
+    match answer {
+        None => {
+            page.extend(lines(format!("It asks: {}", question.what), Role::Warn));
+            page.extend(lines(format!("y  go on: {}", question.going_on), Role::Text));
+            page.extend(lines(format!("x  give up: {}", question.giving_up), Role::Text));
+        }
+        Some(answer) => {
+            page.extend(lines(format!("It asked: {}", question.what), Role::Muted));
+            let at = hour(answer.at, scene.world.zone());
+            let words = format!(
+                "{} ({}) decided at {at} to go on: {}",
+                answer.by.name, answer.by.role, answer.reason
+            );
+            page.extend(lines(words, Role::Text));
+        }
     }
+    page
 }

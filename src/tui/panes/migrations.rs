@@ -3,6 +3,8 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 
+mod live;
+
 use super::{Pane, Scene, World};
 use crate::plan::RungKind;
 use crate::run::job::{Facts, JobKind, Outcome, Step, StepOutcome, StepStatus, WorkerId};
@@ -12,7 +14,7 @@ use crate::tui::screen;
 use crate::tui::theme::Role;
 use crate::tui::widgets::bar::bar;
 use crate::tui::widgets::steps;
-use crate::tui::widgets::text::{Row, age, hour, span, wrap};
+use crate::tui::widgets::text::{Row, age, columns, hour, span, wrap};
 
 /// A line of the pane.
 #[derive(Debug, Clone, Copy)]
@@ -166,8 +168,12 @@ fn group_row<'a>(scene: &Scene<'_>, job: &Job, name: &'a str, part: &[Step]) -> 
         .iter()
         .any(|step| matches!(step.status, StepStatus::Ended { outcome: StepOutcome::Failed { .. }, .. }));
     let begun = part.iter().any(|step| !matches!(step.status, StepStatus::Waiting));
+    let cut = part
+        .iter()
+        .any(|step| matches!(step.status, StepStatus::Ended { outcome: StepOutcome::NotRun { .. }, .. }));
     let (sign, role) = match (bad, over == part.len(), begun) {
         (true, ..) => ("✘", Role::Bad),
+        (_, true, _) if cut => ("·", Role::Warn),
         (_, true, _) => ("✔", Role::Muted),
         (_, _, true) => ("▸", Role::Accent),
         _ => ("○", Role::Muted),
@@ -192,16 +198,15 @@ fn group_row<'a>(scene: &Scene<'_>, job: &Job, name: &'a str, part: &[Step]) -> 
     let took = from.zip(to).map(|(from, to)| span(to - from)).unwrap_or_default();
     let worst = match job.outcome() {
         Some(Outcome::Succeeded { facts: Facts::Migrated { worst_wait_ms: Some(wait), .. }, .. }) => {
-            format!("waits ≤ {wait:.0} ms")
+            format!("   waits ≤ {wait:.0} ms")
         }
-        _ => rehearsed(scene, name).unwrap_or_default(),
+        _ => rehearsed(scene, name).map_or_else(String::new, |words| format!("   {words}")),
     };
     Row::new()
         .put(format!("{sign} "), scene.of(role))
-        .column(&format!("{name}{down}"), 32, scene.of(text))
+        .column(&format!("{name}{down}"), 31, scene.of(text))
         .number(&format!("{done}/{} steps", part.len()), 12, scene.of(Role::Muted))
-        .number(&took, 9, scene.of(Role::Muted))
-        .put("   ", scene.of(Role::Muted))
+        .number(&took, 8, scene.of(Role::Muted))
         .put(worst, scene.of(Role::Muted))
 }
 
@@ -233,7 +238,7 @@ fn canary(live: &MigrateLive) -> String {
     if parts.is_empty() { String::new() } else { format!("   {}", parts.join("  ")) }
 }
 
-/// The whole pane.
+/// The whole pane: the steps, what goes on now, and the statement under the cursor. Side by side where there is room.
 pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     let (words, role) = note(scene);
     let inner = screen::full(scene, buf, area, Pane::Migrations, words, role);
@@ -242,19 +247,33 @@ pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
         brief(scene, buf, inner);
         return;
     }
-    let (list, detail) = if inner.width >= 110 {
+    let picked =
+        scene.app.pick(Pane::Migrations).unwrap_or_else(|| current(&scene.world)).min(lines.len() - 1);
+    let now = match running(scene) {
+        Some((job, Some(progress))) => live::facts(scene, job, progress),
+        _ => Vec::new(),
+    };
+    let wide = inner.width >= 110;
+    let steps_wide = (inner.width * 9 / 20).max(53);
+    let columns_of_detail = usize::from(if wide { inner.width - steps_wide - 2 } else { inner.width });
+    let about = selected(scene, &lines[picked], columns_of_detail);
+    let (list, detail) = if wide {
         let [list, _, detail] =
-            Layout::horizontal([Constraint::Fill(1), Constraint::Length(2), Constraint::Fill(1)])
+            Layout::horizontal([Constraint::Length(steps_wide), Constraint::Length(2), Constraint::Fill(1)])
                 .areas(inner);
         (list, detail)
     } else {
-        let [list, _, detail] =
-            Layout::vertical([Constraint::Fill(1), Constraint::Length(1), Constraint::Percentage(45)])
-                .areas(inner);
+        // What goes on comes whole; the statement has what the steps leave.
+        let wanted = columns(now.len() + usize::from(!now.is_empty()) + about.len().min(4));
+        let room = inner.height.saturating_sub(inner.height.min(5) + 1);
+        let [list, _, detail] = Layout::vertical([
+            Constraint::Fill(1),
+            Constraint::Length(1),
+            Constraint::Length(wanted.clamp(inner.height / 3, room.max(inner.height / 3))),
+        ])
+        .areas(inner);
         (list, detail)
     };
-    let picked =
-        scene.app.pick(Pane::Migrations).unwrap_or_else(|| current(&scene.world)).min(lines.len() - 1);
     let room = usize::from(list.height);
     let from = picked.saturating_sub(room / 2).min(lines.len().saturating_sub(room));
     for ((place, line), area) in lines.iter().enumerate().skip(from).zip(list.rows()) {
@@ -269,55 +288,52 @@ pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
             }
         }
     }
-    for (row, line) in selected(scene, &lines[picked], usize::from(detail.width)).iter().zip(detail.rows()) {
+    let gap = (!now.is_empty()).then(Row::new);
+    for (row, line) in now.iter().chain(gap.as_ref()).chain(&about).zip(detail.rows()) {
         row.draw(buf, line);
     }
 }
 
-/// What runs now, and what is selected.
-fn selected<'a>(scene: &Scene<'a>, line: &Line<'a>, width: usize) -> Vec<Row<'a>> {
+/// What is selected: its words, how it ended, and its statement.
+fn selected<'a>(scene: &Scene<'_>, line: &Line<'a>, width: usize) -> Vec<Row<'a>> {
     let mut page = Vec::new();
-    if let Some((_, Some(progress))) = running(scene) {
-        page.push(
-            Row::new()
-                .put(progress.doing.as_str(), scene.of(Role::Text))
-                .end(progress.source.as_str(), scene.of(Role::Muted)),
-        );
-        if let Some(total) = progress.total {
-            let words = format!("{} of {} {}", progress.done, total, progress.unit);
-            page.push(Row::new().put(words, scene.of(Role::Muted)));
-        }
-        if let More::Migrate(live) = &progress.more {
-            page.push(Row::new().put(canary(live).trim().to_owned(), scene.of(Role::Muted)));
-            for blocker in &live.blockers {
-                let words = format!(
-                    "└ pid {} {} ({}), {} for {:.0} s: {}",
-                    blocker.pid, blocker.app, blocker.user, blocker.state, blocker.age, blocker.query
-                );
-                page.push(Row::new().put(words, scene.of(Role::Warn)));
-            }
-        }
-        page.push(Row::new());
-    }
+    let mut put = |words: &str, role: Role| {
+        page.extend(wrap(words, width).into_iter().map(|line| Row::new().put(line, scene.of(role))));
+    };
     match line {
         Line::Group(job, name, _) => {
-            page.push(
-                Row::new()
-                    .put(*name, scene.of(Role::Title))
-                    .end(format!("{} {}", job.kind.title(), job.id), scene.of(Role::Muted)),
-            );
+            let end = format!("{} {}", job.kind.title(), job.id);
+            page.push(Row::new().put(*name, scene.of(Role::Title)).end(end, scene.of(Role::Muted)));
             if let Some(outcome) = job.outcome() {
                 page.extend(ending(scene, outcome, width));
             }
         }
         Line::Step(step) => {
-            page.push(Row::new().put(&*step.plan.name, scene.of(Role::Title)));
-            if let StepStatus::Ended { outcome: StepOutcome::Failed { failure }, .. } = &step.status {
-                for part in [&failure.what, &failure.state, &failure.next] {
-                    page.extend(
-                        wrap(part, width).into_iter().map(|line| Row::new().put(line, scene.of(Role::Bad))),
-                    );
+            put(&step.plan.name, Role::Title);
+            if let Some(lock) = &step.plan.lock {
+                put(&format!("asks for {lock}"), Role::Muted);
+            }
+            match &step.status {
+                StepStatus::Ended { outcome: StepOutcome::Failed { failure }, .. } => {
+                    // The server's detail, hint and place are lines of their own.
+                    let mut what = failure.what.clone();
+                    for part in ["detail: ", "hint: ", "where: "] {
+                        what = what.replace(&format!("; {part}"), &format!("\n{part}"));
+                    }
+                    put(&what, Role::Bad);
+                    put(&failure.state, Role::Text);
+                    put(&format!("→ {}", failure.next), Role::Accent);
                 }
+                StepStatus::Ended { outcome: StepOutcome::Skipped { why }, .. } => {
+                    put(&format!("not needed: {why}"), Role::Text);
+                }
+                StepStatus::Ended { outcome: StepOutcome::Done { note: Some(note) }, .. } => {
+                    put(note, Role::Text);
+                }
+                StepStatus::Ended { outcome: StepOutcome::NotRun { because }, .. } => {
+                    put(&format!("not run: {because}"), Role::Warn);
+                }
+                _ => {}
             }
             let sql = step.plan.detail.as_deref().unwrap_or("no text stands behind this step");
             page.extend(sql.lines().map(|line| Row::new().put(line, scene.of(Role::Muted))));

@@ -7,6 +7,7 @@ use ratatui::layout::Rect;
 use super::{Pane, Scene};
 use crate::plan::{Rung, RungKind};
 use crate::run::job::JobKind;
+use crate::run::live::Seen;
 use crate::run::state::{Guard, State};
 use crate::tui::screen;
 use crate::tui::theme::Role;
@@ -114,6 +115,14 @@ pub fn one(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     }
 }
 
+/// Words under a rung.
+fn below<'a>(scene: &Scene<'_>, words: &str, width: usize, role: Role) -> Vec<(Row<'a>, bool)> {
+    wrap(words, width.saturating_sub(6))
+        .into_iter()
+        .map(|line| (Row::new().put("      ", scene.of(role)).put(line, scene.of(role)), false))
+        .collect()
+}
+
 /// The whole pane.
 pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     let (words, role) = note(scene);
@@ -133,7 +142,19 @@ pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
             Some(word) => format!("asks for {word:?} to be typed"),
             None => "three seconds to stop it, no typing".into(),
         };
-        page.push((Row::new().put(format!("      {when}; {confirm}"), scene.of(Role::Muted)), false));
+        // What it loses stands whole below, where the line had no room for it.
+        let loses = format!("loses {}", rung.loses);
+        if row(scene, rung, aimed, inner.width).width() > width {
+            page.extend(below(scene, &loses, width, Role::Text));
+        }
+        page.extend(below(scene, &format!("{when}; {confirm}"), width, Role::Muted));
+        if rung.kind.loses_data()
+            && let Some(outlook) = &scene.world.live.outlook
+        {
+            let role = if matches!(outlook.seen, Seen::Counted { .. }) { Role::Warn } else { Role::Unknown };
+            let words = format!("{} ago: {}", age(scene.world.now - outlook.at), outlook.words());
+            page.extend(below(scene, &words, width, role));
+        }
     }
     let taken =
         scene.world.state.last_job(|kind| matches!(kind, JobKind::Rollback { .. } | JobKind::Drill { .. }));

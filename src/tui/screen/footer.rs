@@ -8,7 +8,7 @@ use crate::plan::{Item, Role as Duty};
 use crate::run::job::Job;
 use crate::run::next::{Next, next};
 use crate::run::state::State;
-use crate::tui::keymap::{Act, BINDINGS, Group};
+use crate::tui::keymap::{Act, BINDINGS, Binding, Group, Where};
 use crate::tui::panes::Scene;
 use crate::tui::theme::Role;
 use crate::tui::widgets::text::{Row, span};
@@ -92,6 +92,12 @@ fn words(scene: &Scene<'_>) -> Coming {
             Coming { what, owner: Some(Duty::Lead), key: Some(key), role: Role::Bad }
         }
         Next::Job(id) => plain(state.jobs.get(&id).map_or_else(String::new, |job| job_words(scene, job))),
+        Next::Answer(id) => {
+            let job = state.jobs.get(&id);
+            let question = job.and_then(|job| job.question()).map(|question| question.what.as_str());
+            let what = format!("{id} asks: {}; x gives it up", question.unwrap_or_default());
+            Coming { key: Some(Act::GoOn), role: Role::Warn, ..plain(what) }
+        }
         Next::Start(id) => Coming {
             owner: phase(&id).and_then(|phase| phase.owner),
             key: Some(Act::Go),
@@ -144,7 +150,10 @@ fn hints(scene: &Scene<'_>, width: usize) -> Row<'static> {
     let fixed = "1-8 panes  : commands  ? help ".chars().count();
     let mut row = Row::new().put(" ", word);
     let order = |group: Group| group != Group::Look;
-    for binding in BINDINGS.iter().filter(|binding| order(binding.group) && !binding.word.is_empty()) {
+    // What only this pane has comes first: the others are known by then.
+    let own = |binding: &&Binding| matches!(binding.place, Where::In(_));
+    let named = || BINDINGS.iter().filter(|binding| order(binding.group) && !binding.word.is_empty());
+    for binding in named().filter(own).chain(named().filter(|binding| !own(binding))) {
         if !binding.holds(scene.app.pane()) || acts::hindrance(binding.act, scene.app, &scene.world).is_some()
         {
             continue;

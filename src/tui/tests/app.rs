@@ -5,8 +5,10 @@ use crate::plan::Role;
 use crate::run::command::Report;
 use crate::run::event::NoteKind;
 use crate::run::job::Facts;
+use crate::run::live::{Outlook, Seen};
 use crate::run::state::{Guard, ItemState};
-use crate::run::{Command, Mode, Outcome, StepOutcome, WorkerId};
+use crate::run::steer::Extent;
+use crate::run::{Command, Mode, Outcome, Steer, StepOutcome, WorkerId};
 use crate::tui::fixture::{Story, at, moments, person};
 use crate::tui::{Notice, Order};
 
@@ -151,6 +153,7 @@ async fn what_loses_data_is_typed_and_never_pasted() {
     let mut rig = Rig::new(before_the_last_rung(), Role::Lead);
     rig.types("R").await;
     assert!(rig.shows("THIS LOSES DATA") && rig.shows("logos_vision"), "{}", rig.text());
+    assert!(rig.shows("not counted yet"), "unknown is said: {}", rig.text());
     rig.paste("logos_vision");
     rig.types("\n").await;
     rig.types("logos\n").await;
@@ -158,6 +161,23 @@ async fn what_loses_data_is_typed_and_never_pasted() {
     rig.types("_vision\n").await;
     let confirmed = Some("logos_vision".to_owned());
     assert_eq!(rig.commands(), [Command::Rollback { rung: 3, confirmed }]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rows_that_would_be_lost_stand_in_the_question() {
+    let mut story = before_the_last_rung();
+    let lost = vec![
+        ("001 values in 15 new columns of public.contacts".to_owned(), 1_204),
+        ("003 entity_mappings".into(), 0),
+    ];
+    let against = vec!["002 has no way back".to_owned()];
+    let at = story.now - chrono::TimeDelta::seconds(12);
+    story.live.outlook = Some(std::sync::Arc::new(Outlook { at, seen: Seen::Counted { lost, against } }));
+    let mut rig = Rig::new(story, Role::Lead);
+    rig.types("R").await;
+    let text = rig.text();
+    assert!(text.contains("1204") && text.contains("BUT 002 has no way back"), "{text}");
+    assert!(!text.contains("entity_mappings: 0"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -311,4 +331,58 @@ async fn trouble_with_the_journal_is_shown_as_it_comes_and_goes() {
     rig.trouble(None);
     rig.pass(100).await;
     assert!(!rig.shows("JOURNAL"), "{}", rig.text());
+}
+
+fn steered(rig: &Rig) -> Vec<Steer> {
+    let wish = |command: Command| match command {
+        Command::Steer { steer, .. } => Some(steer),
+        _ => None,
+    };
+    rig.commands().iter().cloned().filter_map(wish).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_lock_is_let_with_a_key_of_its_pane_only() {
+    let mut rig = Rig::new(moments::held(), Role::Dba);
+    rig.types("c").await;
+    assert_eq!(steered(&rig), [], "the overview knows no such key");
+    rig.types("3").await;
+    assert!(rig.shows("HELD before SHARE ROW EXCLUSIVE on contacts"), "{}", rig.text());
+    rig.types("c").await;
+    assert_eq!(steered(&rig), [Steer::Let { step: "002 create table".into() }]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn holding_and_the_pace_are_keys_for_whoever_migrates() {
+    let mut rig = Rig::new(moments::batching(), Role::Dba);
+    rig.types("3o").await;
+    rig.types("o").await;
+    rig.types("+-").await;
+    let paces = [Steer::Hold, Steer::Release, Steer::Pace { percent: 100 }, Steer::Pace { percent: 50 }];
+    assert_eq!(steered(&rig), paces);
+    let mut rig = Rig::new(moments::batching(), Role::Qa);
+    rig.types("3o").await;
+    assert!(rig.shows("refused: qa may not run migrations"), "{}", rig.text());
+    assert_eq!(steered(&rig), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn anothers_session_is_ended_only_when_its_number_is_typed() {
+    let mut rig = Rig::new(moments::migrating(), Role::Dba);
+    rig.types("3K").await;
+    for words in
+        ["END ANOTHER'S SESSION", "pid 4711 nightly-report", "SELECT * FROM contacts", "pg_terminate_backend"]
+    {
+        assert!(rig.shows(words), "{words}:\n{}", rig.text());
+    }
+    rig.pass(500).await;
+    rig.types("47\n").await;
+    assert_eq!(steered(&rig), [], "half a number ends nobody");
+    assert!(rig.shows("only when its process id is typed"), "{}", rig.text());
+    rig.types("11\n").await;
+    let said = steered(&rig);
+    assert!(
+        matches!(&said[..], [Steer::End { session, what: Extent::Session, typed }] if session.pid == 4711 && typed == "4711"),
+        "{said:?}"
+    );
 }

@@ -7,8 +7,8 @@ use tokio::time::Instant;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 
 use crate::plan::Role;
-use crate::run::job::{Facts, JobKind, RehearsedMigration, WorkerId};
-use crate::run::{Command, Mode};
+use crate::run::job::{Facts, JobKind, RehearsedMigration};
+use crate::run::{Command, Mode, WorkerId};
 use crate::tui::app::{App, Input};
 use crate::tui::fixture::{self, Story, moments, person};
 use crate::tui::panes::{Scene, World};
@@ -108,7 +108,6 @@ fn colours_where_they_mean_something() {
 fn every_pane_by_its_number() {
     let panes = [
         ('2', "checklist", moments::alert()),
-        ('3', "migrations", moments::migrating()),
         ('3', "migration-failed", moments::migration_failed()),
         ('4', "import", moments::mid_import()),
         ('5', "health", moments::alert()),
@@ -121,6 +120,53 @@ fn every_pane_by_its_number() {
             let buf = dark(&story, &[KeyCode::Char(key)], size);
             insta::assert_snapshot!(format!("pane-{name}-{}x{}", size.0, size.1), text(&buf));
         }
+    }
+}
+
+#[test]
+fn a_migration_with_all_that_goes_on() {
+    let stories =
+        [("migrations", moments::migrating()), ("held", moments::held()), ("batching", moments::batching())];
+    for (name, story) in stories {
+        for size in [(80, 24), (120, 40), (200, 60)] {
+            let buf = dark(&story, &[KeyCode::Char('3')], size);
+            insta::assert_snapshot!(format!("pane-{name}-{}x{}", size.0, size.1), text(&buf));
+        }
+        let buf = dark(&story, &[KeyCode::Char('3')], (80, 24));
+        insta::assert_debug_snapshot!(format!("styles-{name}"), buf);
+    }
+}
+
+#[test]
+fn what_stands_around_the_import() {
+    let story = moments::beside_import();
+    for size in [(80, 24), (120, 40), (200, 60)] {
+        let buf = dark(&story, &[KeyCode::Char('4')], size);
+        insta::assert_snapshot!(format!("pane-import-beside-{}x{}", size.0, size.1), text(&buf));
+    }
+    insta::assert_debug_snapshot!("styles-import-beside", dark(&story, &[KeyCode::Char('4')], (80, 24)));
+    // The second conflict is reached, whole, on the smallest screen.
+    let second = text(&dark(&story, &[KeyCode::Char('4'), KeyCode::Down, KeyCode::Down], (80, 24)));
+    assert!(second.contains("▸ Tomas Vey") && second.contains("no contact here"), "{second}");
+    let mut story = story;
+    let job = *story.state.jobs.last_key_value().expect("the import runs").0;
+    story.ends(WorkerId::Import, job, "1,519 of 1,523 taken over", Facts::None);
+    let choice = text(&dark(&story, &[KeyCode::Char('4'), KeyCode::Char('c')], (80, 24)));
+    insta::assert_snapshot!("dialog-conflict", choice);
+}
+
+#[test]
+fn mock_data_are_said_on_every_screen() {
+    let story = moments::mocked();
+    for size in [(80, 24), (120, 40), (200, 60)] {
+        for key in '1'..='8' {
+            let screen = text(&dark(&story, &[KeyCode::Char(key)], size));
+            assert!(screen.lines().take(2).any(|line| line.contains("MOCK DATA")), "{screen}");
+        }
+        insta::assert_snapshot!(
+            format!("pane-import-mocked-{}x{}", size.0, size.1),
+            text(&dark(&story, &[KeyCode::Char('4')], size))
+        );
     }
 }
 

@@ -66,6 +66,7 @@ fn told<'a>(row: Row<'a>, step: &'a Step, theme: &Theme, now: DateTime<Utc>) -> 
 pub fn status(job: &Job) -> (&'static str, &'static str, Role) {
     match &job.status {
         JobStatus::Requested => ("○", "asked for", Role::Accent),
+        JobStatus::Running(_) if job.question().is_some() => ("?", "asks", Role::Warn),
         JobStatus::Running(_) => ("▸", "running", Role::Accent),
         JobStatus::Paused(_) => ("‖", "paused", Role::Warn),
         JobStatus::Cancelling(_) => ("◂", "giving up", Role::Warn),

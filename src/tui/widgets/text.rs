@@ -178,6 +178,12 @@ pub fn count(number: u64) -> String {
     out
 }
 
+/// The whole part of a figure that is not negative.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "what is cut is the fraction")]
+pub fn whole(figure: f64) -> u64 {
+    figure.max(0.0) as u64
+}
+
 /// A span in two units at most: 8s, 17m40s, 1h07m, 3d04h, 2w3d.
 pub fn span(span: TimeDelta) -> String {
     let all = span.num_seconds().max(0);

@@ -1,38 +1,40 @@
 //! One pass from Pulse to contacts: open the checkpoint, read, sweep, merge, reconcile.
 //!
 //! It guarantees that a pass which is cut anywhere (a kill, a lost database, an outage) goes on from its checkpoint, that
-//! nothing is merged before all of it is staged and few enough were refused, and that a list which lies about its length
-//! comes to an end and is reported.
+//! nothing is merged before all of it is staged, that a person is asked when too many were refused, that a list which lies
+//! about its length comes to an end and is reported, and that a dry run takes the same road and writes nothing.
 
 use std::time::Duration;
 
 use sqlx::PgConnection;
 use tokio::sync::mpsc;
 
-use super::checkpoint::{self, Checkpoint, Kind, OVERLAP, Phase};
-use super::database;
+use super::brake::{Brake, Limits};
+use super::checkpoint::{self, Checkpoint, Effect, Kind, OVERLAP, Phase};
 use super::fetch::Reader;
 use super::line::Line;
-use super::merge;
 use super::progress::Teller;
 use super::stage::{self, Batch};
 use super::trouble::Trouble;
+use super::{again, database, merge, plan};
 use crate::plan::config::Import;
 use crate::run::Failure;
-use crate::run::job::ImportTotals;
+use crate::run::job::{ImportTotals, Question};
 use crate::workers::Kit;
 
 /// How often a lost database is gone back to, with growing pauses: about two minutes of wall time.
 const LOST: u32 = 30;
 /// How many pages are merged in one transaction: small enough that the application never waits long for a row.
 const PAGES_A_SET: u32 = 5;
+/// How many connections merge at once: one computes while the other waits for the disk. More would hold the application up.
+const LANES: usize = 2;
 /// How many times the list is read from the beginning when it came out short.
 const READINGS: u32 = 2;
 /// Pages in a row that bring nobody new before the list counts as over.
 const STALE: u32 = 2;
 
 /// The steps of an import, in their order.
-pub(super) const IMPORT_STEPS: [&str; 6] = [
+const IMPORT_STEPS: &[&str] = &[
     "connect to the database",
     "authorise at Pulse",
     "fetch and stage every profile",
@@ -41,8 +43,20 @@ pub(super) const IMPORT_STEPS: [&str; 6] = [
     "reconcile totals",
 ];
 /// The steps of a sync.
-pub(super) const SYNC_STEPS: [&str; 4] =
-    ["connect to the database", "authorise at Pulse", "fetch and stage what changed", "merge into contacts"];
+const SYNC_STEPS: &[&str] =
+    &["connect to the database", "authorise at Pulse", "fetch and stage what changed", "merge into contacts"];
+/// The steps of another look at what was set aside.
+const RETRY_STEPS: &[&str] =
+    &["connect to the database", "judge again what was set aside", "merge into contacts"];
+
+/// The steps of a pass, in their order.
+pub(super) const fn steps(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Import => IMPORT_STEPS,
+        Kind::Sync => SYNC_STEPS,
+        Kind::Retry => RETRY_STEPS,
+    }
+}
 
 /// What a pass ended with.
 #[derive(Debug)]
@@ -58,12 +72,25 @@ pub(super) struct Pass<'a> {
     kit: &'a Kit,
     line: Line<'a>,
     kind: Kind,
+    effect: Effect,
+    /// The share that may be set aside, where it was said beforehand.
+    allow: Option<f64>,
     teller: Teller<'a>,
 }
 
 impl<'a> Pass<'a> {
     pub(super) fn new(kit: &'a Kit, line: Line<'a>, kind: Kind) -> Self {
-        Self { kit, line, kind, teller: Teller::new(line) }
+        Self { kit, line, kind, effect: Effect::Written, allow: None, teller: Teller::new(line) }
+    }
+
+    /// The same pass without effect.
+    pub(super) fn dry(self) -> Self {
+        Self { effect: Effect::Dry, ..self }
+    }
+
+    /// The same pass, with a share of profiles (0 to 1) that may be set aside without asking.
+    pub(super) fn allowing(self, share: Option<f64>) -> Self {
+        Self { allow: share, ..self }
     }
 
     fn config(&self) -> &Import {
@@ -96,9 +123,33 @@ impl<'a> Pass<'a> {
     }
 
     async fn once(&self) -> Result<Done, Trouble> {
-        let pulse = self.kit.pulse()?;
-        let mut reader = Reader::new(&pulse, self.line, &self.teller, self.config());
         let (mut database, mut checkpoint) = self.line.step(0, self.open()).await?;
+        let mut remark = None;
+        if self.kind == Kind::Retry {
+            self.line.step(1, self.judge_again(&mut database, &mut checkpoint)).await?;
+        } else {
+            remark = self.gather(&mut database, &mut checkpoint).await?;
+        }
+        let step = merging(self.kind);
+        if self.effect == Effect::Dry {
+            self.line.step(step, self.foresee(&mut database, &mut checkpoint)).await?;
+            return Ok(Done { totals: checkpoint.totals(), remark });
+        }
+        let mut database = self.line.step(step, self.merge(step, database, &mut checkpoint)).await?;
+        if self.kind == Kind::Import {
+            self.line.step(5, reconcile(&mut database, &checkpoint)).await?;
+        }
+        checkpoint.close(&mut database).await?;
+        Ok(Done { totals: checkpoint.totals(), remark })
+    }
+
+    /// Reads everything from Pulse into staging.
+    async fn gather(
+        &self,
+        database: &mut PgConnection,
+        checkpoint: &mut Checkpoint,
+    ) -> Result<Option<String>, Trouble> {
+        let mut reader = Reader::new(self.kit, self.line, &self.teller)?;
         self.teller.begin(1, "asking Pulse", 0, None);
         let staged = checkpoint.phase == Phase::Merging;
         let total = self
@@ -114,27 +165,18 @@ impl<'a> Pass<'a> {
         if self.kind == Kind::Import {
             checkpoint.total = total.or(checkpoint.total);
         }
-        let (database, checkpoint) = (&mut database, &mut checkpoint);
         self.line.step(2, self.fetch(database, checkpoint, &mut reader)).await?;
-        let mut remark = None;
         if self.kind == Kind::Import {
-            remark = self.line.step(3, self.sweep(database, checkpoint, &mut reader)).await?;
+            return self.line.step(3, self.sweep(database, checkpoint, &mut reader)).await;
         }
-        let step = if self.kind == Kind::Import { 4 } else { 3 };
-        self.line.step(step, self.merge(step, database, checkpoint)).await?;
-        let totals = merge::totals(database, checkpoint).await?;
-        if self.kind == Kind::Import {
-            self.line.step(5, reconcile(database, checkpoint, &totals)).await?;
-        }
-        checkpoint.close(database, "done").await?;
-        Ok(Done { totals, remark })
+        Ok(None)
     }
 
     /// Connects, waits until nobody else merges into this database, and finds the checkpoint.
     async fn open(&self) -> Result<((PgConnection, Checkpoint), Option<String>), Trouble> {
         self.teller.begin(0, "connecting to the database", 0, None);
         let mut database = database::connect(&self.kit.database_url()?).await?;
-        while !database::alone(&mut database).await? {
+        while self.effect == Effect::Written && !database::alone(&mut database).await? {
             if let Line::Round(_) = self.line {
                 return Err(Trouble::GivenUp);
             }
@@ -144,7 +186,11 @@ impl<'a> Pass<'a> {
                 () = self.line.given_up() => return Err(Trouble::GivenUp),
             }
         }
-        let checkpoint = checkpoint::open(&mut database, self.kind, self.line.clock().now()).await?;
+        let now = self.line.clock().now();
+        let mut checkpoint = checkpoint::open(&mut database, self.kind, self.effect, now).await?;
+        if self.allow.is_some() {
+            checkpoint.allowed = self.allow;
+        }
         let note = match (checkpoint.phase, checkpoint.pages) {
             (Phase::Fetching, 0) => None,
             (Phase::Fetching, pages) => {
@@ -168,6 +214,8 @@ impl<'a> Pass<'a> {
     ) -> Result<((), Option<String>), Trouble> {
         if checkpoint.phase == Phase::Fetching {
             self.teller.begin(2, "fetching from Pulse", checkpoint.staged, checkpoint.total);
+            // What was asked before a crash is asked before anything more is read.
+            self.few_enough(database, checkpoint).await?;
             self.read(database, checkpoint, reader).await?;
             let next = if self.kind == Kind::Import { Phase::Sweeping } else { Phase::Merging };
             checkpoint.enter(database, next).await?;
@@ -194,7 +242,7 @@ impl<'a> Pass<'a> {
             self.read(database, checkpoint, reader).await?;
             checkpoint.since = None;
             checkpoint.total = reader.total().await?.or(total);
-            let mut known = merge::totals(database, checkpoint).await?.fetched;
+            let mut known = checkpoint.totals().fetched;
             for _ in 1..READINGS {
                 if checkpoint.total.is_none_or(|total| known >= total) {
                     break;
@@ -202,7 +250,7 @@ impl<'a> Pass<'a> {
                 checkpoint.round += 1;
                 checkpoint.offset = 0;
                 self.read(database, checkpoint, reader).await?;
-                known = merge::totals(database, checkpoint).await?.fetched;
+                known = checkpoint.totals().fetched;
             }
             if let Some(total) = checkpoint.total.filter(|total| *total > known) {
                 remark = Some(format!(
@@ -225,7 +273,7 @@ impl<'a> Pass<'a> {
         let (pages, mut arrived) = mpsc::channel::<Batch>(2);
         let fetching = reader.walk(checkpoint.offset, checkpoint.since, pages);
         let staging = async move {
-            let mut stale = 0;
+            let (mut stale, mut furthest) = (0, checkpoint.offset);
             let sweeping = checkpoint.since.is_some();
             while let Some(mut batch) = arrived.recv().await {
                 self.line.edge().await?;
@@ -234,10 +282,17 @@ impl<'a> Pass<'a> {
                 }
                 let now = self.line.clock().now();
                 let fresh = stage::stage(database, checkpoint, batch, now).await?;
-                let totals = merge::totals(database, checkpoint).await?;
+                let totals = checkpoint.totals();
                 self.teller.done(totals.fetched, checkpoint.total, &totals);
-                self.few_enough(database, checkpoint, &totals).await?;
-                stale = if fresh == 0 { stale + 1 } else { 0 };
+                self.few_enough(database, checkpoint).await?;
+                // What is read again on the way back from a shift is known, and is not the list's end.
+                let further = checkpoint.offset > furthest;
+                furthest = furthest.max(checkpoint.offset);
+                stale = match (fresh, further) {
+                    (0, true) => stale + 1,
+                    (0, false) => stale,
+                    _ => 0,
+                };
                 if stale >= STALE {
                     break; // whatever `has_more` says
                 }
@@ -248,49 +303,143 @@ impl<'a> Pass<'a> {
         tokio::try_join!(fetching, staging).map(drop)
     }
 
-    /// Stops before anything is written when too many profiles were refused.
+    /// Looks again at what was set aside, as if it came just now.
+    async fn judge_again(
+        &self,
+        database: &mut PgConnection,
+        checkpoint: &mut Checkpoint,
+    ) -> Result<((), Option<String>), Trouble> {
+        self.teller.begin(1, "judging again what was set aside", 0, None);
+        let mut after = String::new();
+        while let Some((items, last)) = again::page(database, &after).await? {
+            self.line.edge().await?;
+            let batch = Batch { items, total: None, next: 0 };
+            stage::stage(database, checkpoint, batch, self.line.clock().now()).await?;
+            let totals = checkpoint.totals();
+            self.teller.done(totals.fetched, None, &totals);
+            after = last;
+        }
+        let totals = checkpoint.totals();
+        Ok(((), Some(format!("{} of {} fit now", checkpoint.staged, totals.fetched))))
+    }
+
+    /// How many profiles may be set aside before somebody is asked.
+    fn most(&self, checkpoint: &Checkpoint) -> u64 {
+        // What is judged again was set aside before, and a sync's changes are too few for a share.
+        if self.kind != Kind::Import || self.effect == Effect::Dry {
+            return u64::MAX;
+        }
+        let totals = checkpoint.totals();
+        let share = self.config().quarantine_share.max(checkpoint.allowed.unwrap_or(0.0)).min(1.0);
+        let most = share * totals.total.max(totals.fetched) as f64;
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a share of a count is a count"
+        )]
+        let most = most as u64;
+        most
+    }
+
+    /// Stops and asks when more profiles than allowed were set aside.
     async fn few_enough(
         &self,
         database: &mut PgConnection,
-        checkpoint: &Checkpoint,
-        totals: &ImportTotals,
+        checkpoint: &mut Checkpoint,
     ) -> Result<(), Trouble> {
-        let share = self.config().quarantine_share;
-        let all = totals.total.max(totals.fetched);
-        if self.kind == Kind::Sync || totals.quarantined as f64 <= share * all as f64 {
+        let totals = checkpoint.totals();
+        if totals.quarantined <= self.most(checkpoint) {
             return Ok(());
         }
-        checkpoint.close(database, "stopped").await?;
+        let all = totals.total.max(totals.fetched);
+        let share = totals.quarantined as f64 / all.max(1) as f64;
+        let next = (share * 2.0).min(1.0);
         let why: Vec<String> =
             totals.reasons.iter().take(3).map(|(reason, n)| format!("{n} times \"{reason}\"")).collect();
-        Err(Trouble::Failed(Failure {
+        let written = totals.imported + totals.updated;
+        let written = match (checkpoint.phase, written) {
+            (Phase::Merging, written) => format!("{written} contacts are written"),
+            (Phase::Fetching | Phase::Sweeping, _) => "no contact is written yet".to_owned(),
+        };
+        let question = Question {
             what: format!(
-                "{} of {all} profiles cannot be imported, which is above the share of {:.1} % that is allowed: {}",
+                "{} of {all} profiles were set aside, {:.1} %, more than is allowed ({}); {written}",
                 totals.quarantined,
                 share * 100.0,
                 why.join(", ")
             ),
-            state: "no contact was written; the refused records are in gonogo.import_rejects".into(),
-            next: "have them mended at Pulse, or decide to go on without them by a higher quarantine_share, and run the \
-                   import again"
+            going_on: format!("the rest is imported, and up to {:.1} % may be set aside before it asks again", next * 100.0),
+            giving_up: "it stops here and keeps its place; have them mended at Pulse or in the database, and ask for it again"
                 .into(),
-        }))
+        };
+        self.teller.waiting(format!("it asks: {}", question.what));
+        self.line.ask(&question).await?;
+        checkpoint.allowed = Some(next);
+        checkpoint.save(database).await?;
+        Ok(())
     }
 
     async fn merge(
         &self,
         step: u32,
+        mut database: PgConnection,
+        checkpoint: &mut Checkpoint,
+    ) -> Result<(PgConnection, Option<String>), Trouble> {
+        let brake = Brake::watch(self.kit.database_url()?, Limits::of(self.config()));
+        loop {
+            self.few_enough(&mut database, checkpoint).await?;
+            self.teller.begin(step, "merging into contacts", 0, Some(checkpoint.staged));
+            self.teller.waiting("matching profiles with contacts".into());
+            let size = self.config().page_size.saturating_mul(PAGES_A_SET);
+            let ranges = plan::plan(&mut database, checkpoint, size).await?;
+            if ranges.is_empty() {
+                break;
+            }
+            let wanted = LANES.min(ranges.len());
+            let mut lanes = vec![database];
+            while lanes.len() < wanted {
+                // A server without room for another connection is merged into by one.
+                let Ok(lane) = database::lane(&self.kit.database_url()?).await else { break };
+                lanes.push(lane);
+            }
+            let most = self.most(checkpoint);
+            merge::merge(&mut lanes, checkpoint, ranges, self.line, &self.teller, &brake, most).await?;
+            database = lanes.swap_remove(0);
+            if checkpoint.aside.quarantined <= most {
+                break;
+            }
+        }
+        let totals = checkpoint.totals();
+        self.teller.done(checkpoint.staged, Some(checkpoint.staged), &totals);
+        let both =
+            if totals.both > 0 { format!(" ({} changed on both sides)", totals.both) } else { String::new() };
+        let note = format!(
+            "{} new, {} updated{both}, {} unchanged",
+            totals.imported, totals.updated, totals.unchanged
+        );
+        Ok((database, Some(note)))
+    }
+
+    /// Says what the merge would do.
+    async fn foresee(
+        &self,
         database: &mut PgConnection,
         checkpoint: &mut Checkpoint,
     ) -> Result<((), Option<String>), Trouble> {
-        self.teller.begin(step, "merging into contacts", 0, Some(checkpoint.staged));
-        let set = i64::from(self.config().page_size.saturating_mul(PAGES_A_SET));
-        merge::merge(database, checkpoint, self.line, &self.teller, set).await?;
-        let note = format!(
-            "{} new, {} updated, {} unchanged",
-            checkpoint.imported, checkpoint.updated, checkpoint.unchanged
-        );
-        Ok(((), Some(note)))
+        plan::plan(database, checkpoint, u32::MAX).await?;
+        let [new, updated, both, conflicts] = plan::foreseen(database).await?;
+        (checkpoint.imported, checkpoint.updated, checkpoint.both) = (new, updated, both);
+        checkpoint.aside.conflicts = conflicts;
+        Ok(((), Some("nothing was written: this session could not".into())))
+    }
+}
+
+/// The place of the step that merges.
+const fn merging(kind: Kind) -> u32 {
+    match kind {
+        Kind::Import => 4,
+        Kind::Sync => 3,
+        Kind::Retry => 2,
     }
 }
 
@@ -307,13 +456,13 @@ fn endless(checkpoint: &Checkpoint, known: u64) -> Result<(), Trouble> {
 async fn reconcile(
     database: &mut PgConnection,
     checkpoint: &Checkpoint,
-    totals: &ImportTotals,
 ) -> Result<((), Option<String>), Trouble> {
+    let totals = checkpoint.totals();
     let mapped: i64 = sqlx::query_scalar(
-        "SELECT count(*) FROM gonogo.pulse_staging s \
+        "SELECT count(*) FROM pulse_staging s \
          JOIN public.entity_mappings m ON m.entity_type = 'contact' AND m.pulse_id = s.pulse_id \
          JOIN public.contacts c ON c.id = m.logos_id AND c.pulse_profile_id = s.pulse_id \
-         WHERE s.run = $1 AND s.verdict <> 'conflict'",
+         WHERE s.run = $1 AND NOT EXISTS (SELECT FROM import_conflicts f WHERE f.pulse_id = s.pulse_id AND f.run = $1)",
     )
     .bind(checkpoint.run)
     .fetch_one(database)

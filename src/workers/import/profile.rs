@@ -266,7 +266,7 @@ impl Row {
 }
 
 /// A text array as PostgreSQL reads it.
-fn array(tags: &[String]) -> String {
+pub(super) fn array(tags: &[String]) -> String {
     let quoted: Vec<String> =
         tags.iter().map(|tag| format!("\"{}\"", tag.replace('\\', "\\\\").replace('"', "\\\""))).collect();
     format!("{{{}}}", quoted.join(","))

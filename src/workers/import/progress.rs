@@ -6,12 +6,12 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::line::Line;
 use crate::run::Progress;
 use crate::run::job::ImportTotals;
-use crate::run::live::{ImportLive, More};
+use crate::run::live::{ImportLive, More, Signals};
 
 const EVERY: Duration = Duration::from_millis(100);
 /// How far back the rate looks, in seconds of the clock.
@@ -86,6 +86,29 @@ impl<'a> Teller<'a> {
         let mut shown = self.shown();
         shown.live.waiting = Some(why);
         self.tell(&mut shown, true);
+    }
+
+    /// Says at once that it stands still for the sake of others.
+    pub(super) fn braked(&self, signals: &Signals, why: String) {
+        let mut shown = self.shown();
+        shown.live.signals = Some(signals.clone());
+        shown.live.throttled = Some(why);
+        self.tell(&mut shown, true);
+    }
+
+    /// Says that it goes on. How long it rested is no part of its rate.
+    pub(super) fn rested(&self, rested: Duration, pace: Option<u8>) {
+        let mut shown = self.shown();
+        if pace.is_none() {
+            shown.live.throttled = None;
+        }
+        let speed = self.line.clock().pace().map_or(1.0, |pace| pace.speed);
+        if let (Some((at, _)), Ok(rested)) =
+            (&mut shown.last, TimeDelta::from_std(rested.mul_f64(speed.max(0.0))))
+        {
+            *at += rested;
+        }
+        self.tell(&mut shown, false);
     }
 
     fn tell(&self, shown: &mut Shown, now: bool) {

@@ -1,7 +1,8 @@
 //! The sync by the clock: what changed at Pulse, every so many minutes, for as long as it is on.
 //!
-//! It guarantees that no round runs while a job imports, after anything was taken back, or after the run was closed; and
-//! that a round which fails is not told as one that passed: the last good one grows old instead.
+//! It guarantees that no round runs while a job imports, while somebody or the kill switch holds it, after anything was taken
+//! back, or after the run was closed; and that a round which fails is told once as what it is, while the last good one grows
+//! old.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,17 +11,21 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 
 use super::checkpoint::Kind;
+use super::kill;
 use super::line::{Line, round_wanted};
 use super::pass::Pass;
 use super::trouble::Trouble;
 use crate::run::command::Report;
 use crate::run::job::ImportTotals;
 use crate::run::state::Sync;
-use crate::run::{Actor, State, WorkerId};
-use crate::store::Store;
+use crate::run::upkeep::Upkeep;
+use crate::run::{Actor, Command, State, WorkerId};
+use crate::store::{Store, SubmitError};
 use crate::workers::desk::report_as;
 use crate::workers::{Kit, Standing};
 
+/// How often the kill switch is looked at while nothing else happens.
+const LOOK: Duration = Duration::from_secs(30);
 /// How long after a round that failed the next one begins, at least.
 const AFTER_FAILURE: Duration = Duration::from_mins(1);
 
@@ -42,23 +47,40 @@ impl SyncStanding {
             if state.wait_for(|state: &Arc<State>| round_wanted(state)).await.is_err() {
                 return;
             }
+            if let Some(why) = kill::switch(&self.kit) {
+                if !report(store, Report::Held { what: Upkeep::Sync, why }).await {
+                    // The journal cannot be written now; the switch holds all the same.
+                    store.clock().sleep(LOOK).await;
+                }
+                continue;
+            }
             let Some(due) = due(&store.now(), self.kit.config().import.sync_every) else { continue };
+            let look = store.clock().now() + LOOK;
             tokio::select! {
-                () = store.clock().sleep_until(due) => {}
+                () = store.clock().sleep_until(due.min(look)) => {}
                 // Another round, a job or the end of the sync moves the time.
                 changed = state.changed() => match changed {
                     Ok(()) => continue,
                     Err(_) => return,
                 },
             }
-            if let Err(trouble) = self.round(store).await {
-                match trouble {
-                    Trouble::GivenUp => tracing::info!("a round of the sync was given up"),
-                    Trouble::Lost(words) => tracing::warn!(%words, "a round of the sync lost the database"),
-                    Trouble::Failed(failure) => tracing::warn!(%failure, "a round of the sync failed"),
-                }
-                store.clock().sleep(AFTER_FAILURE).await;
+            if store.clock().now() < due || kill::switch(&self.kit).is_some() {
+                continue;
             }
+            let what = match self.round(store).await {
+                Ok(()) => continue,
+                Err(Trouble::GivenUp) => {
+                    tracing::info!("a round of the sync was given up");
+                    None
+                }
+                Err(Trouble::Lost(words)) => Some(format!("the database broke off: {words}")),
+                Err(Trouble::Failed(failure)) => Some(failure.what),
+            };
+            if let Some(what) = what {
+                tracing::warn!(%what, "a round of the sync failed");
+                report(store, Report::SyncFailed { what }).await;
+            }
+            store.clock().sleep(AFTER_FAILURE).await;
         }
     }
 
@@ -69,6 +91,18 @@ impl SyncStanding {
             report_as(store, &Actor::machine(WorkerId::Import.word()), synced(&done.totals)).await?;
         }
         Ok(())
+    }
+}
+
+/// Reports; false when it could not be. What is known already is no failure.
+async fn report(store: &Store, report: Report) -> bool {
+    let by = Actor::machine(WorkerId::Import.word());
+    match store.submit(&by, Command::Report(report)).await {
+        Ok(_) | Err(SubmitError::Refused(_)) => true,
+        Err(SubmitError::Store(error)) => {
+            tracing::error!(%error, "the sync could not write to the journal");
+            false
+        }
     }
 }
 

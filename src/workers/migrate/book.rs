@@ -122,6 +122,8 @@ pub(crate) struct Trace {
     pub(crate) checksum: String,
     pub(crate) title: String,
     pub(crate) ended_at: Option<DateTime<Utc>>,
+    /// Who left it out, in words, if somebody did.
+    pub(crate) left_out: Option<String>,
 }
 
 /// All of the bookkeeping.
@@ -156,13 +158,16 @@ impl Book {
             };
             book.entries.insert(number, entry);
         }
-        let rows = sqlx::query("SELECT number, direction, step, checksum, title, ended_at FROM gonogo.steps");
+        let rows =
+            sqlx::query("SELECT number, direction, step, checksum, title, ended_at, note FROM gonogo.steps");
         for row in rows.fetch_all(session).await? {
             let direction =
                 if row.try_get::<&str, _>(1)? == "down" { Direction::Down } else { Direction::Up };
             let step = u32::try_from(row.try_get::<i32, _>(2)?).unwrap_or(u32::MAX);
-            let trace =
-                Trace { checksum: row.try_get(3)?, title: row.try_get(4)?, ended_at: row.try_get(5)? };
+            let ended_at: Option<DateTime<Utc>> = row.try_get(5)?;
+            // A step that is not done has a note only if it was left out.
+            let left_out = row.try_get::<Option<String>, _>(6)?.filter(|_| ended_at.is_none());
+            let trace = Trace { checksum: row.try_get(3)?, title: row.try_get(4)?, ended_at, left_out };
             book.traces.insert((number(&row)?, direction, step), trace);
         }
         Ok(book)
@@ -286,7 +291,7 @@ pub(crate) async fn take_over(
     sqlx::query(
         "WITH taken AS (
            INSERT INTO gonogo.migrations (number, name, checksum, script, state, applied_at, by, steps)
-           VALUES ($1, $2, $3, $4, 'applied', coalesce($5, clock_timestamp()), $6, $7) RETURNING number, name, checksum)
+           VALUES ($1, $2, $3, $4, 'applied', $5, $6, $7) RETURNING number, name, checksum)
          INSERT INTO gonogo.history (number, name, what, by, checksum) SELECT number, name, 'adopted', $6, checksum FROM taken",
     )
     .bind(signed(migration.number))
@@ -304,6 +309,33 @@ pub(crate) async fn take_over(
 /// A step that cannot be in a transaction begins.
 pub(crate) async fn step_began(session: &mut PgConnection, step: &StepKey<'_>) -> Result<(), sqlx::Error> {
     write_step(session, step, "started", None).await
+}
+
+/// A step is left out: the next run will find it not done.
+pub(crate) async fn step_left(
+    session: &mut PgConnection,
+    step: &StepKey<'_>,
+    why: &str,
+) -> Result<(), sqlx::Error> {
+    write_step(session, step, "started", Some(why)).await
+}
+
+/// The history gets a line about something that changes no state.
+pub(crate) async fn remember(
+    session: &mut PgConnection,
+    migration: &Migration,
+    what: &str,
+    by: &str,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT INTO gonogo.history (number, name, what, by, checksum) VALUES ($1, $2, $3, $4, $5)")
+        .bind(signed(migration.number))
+        .bind(&*migration.name)
+        .bind(what)
+        .bind(by)
+        .bind(&*migration.up.checksum)
+        .execute(session)
+        .await?;
+    Ok(())
 }
 
 /// A step is done; in the step's own transaction wherever it has one.
@@ -348,4 +380,11 @@ pub(crate) struct StepKey<'a> {
     pub(crate) step: u32,
     pub(crate) checksum: &'a str,
     pub(crate) title: &'a str,
+}
+
+impl StepKey<'_> {
+    /// Number, direction and step, as the tables have them.
+    pub(crate) fn columns(&self) -> (i64, &'static str, i32) {
+        (signed(self.number), self.direction.word(), i32::try_from(self.step).unwrap_or(i32::MAX))
+    }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::alter::{Addition, alter_table};
+use super::define::{Taken, Thing};
 pub use super::lock::LockMode;
 use super::split::{Token, first_words};
 
@@ -41,7 +42,7 @@ pub(crate) enum Clause {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Kind {
     /// CREATE INDEX.
-    CreateIndex { name: Option<Arc<str>>, table: Arc<str>, exists: Clause, built: Built },
+    CreateIndex { name: Option<Arc<str>>, table: Arc<str>, exists: Clause, built: Built, serves: Serves },
     /// DROP INDEX.
     DropIndex { names: Vec<Arc<str>>, exists: Clause },
     /// CREATE TABLE.
@@ -50,10 +51,10 @@ pub(crate) enum Kind {
     AlterTable { table: Arc<str>, additions: Vec<Addition>, validates: Vec<Arc<str>>, actions: usize },
     /// CREATE SCHEMA.
     CreateSchema { name: Arc<str>, exists: Clause },
-    /// CREATE TRIGGER.
-    CreateTrigger { name: Arc<str>, table: Arc<str> },
-    /// CREATE VIEW.
-    CreateView { name: Arc<str> },
+    /// CREATE of what is no table, no index and no schema.
+    Create { what: Thing, name: Arc<str>, on: Option<Arc<str>>, taken: Taken },
+    /// DROP of one such thing.
+    Drop { what: Thing, name: Arc<str>, on: Option<Arc<str>>, exists: Clause },
     /// DROP TABLE, DROP VIEW and the like.
     DropRelation { names: Vec<Arc<str>>, exists: Clause },
     /// INSERT, UPDATE, DELETE, MERGE.
@@ -66,6 +67,15 @@ pub(crate) enum Kind {
     Upkeep,
     /// Everything else.
     Other,
+}
+
+/// What depends on an index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Serves {
+    /// How fast rows are found.
+    Speed,
+    /// That no two rows are alike.
+    Uniqueness,
 }
 
 /// How an index is built.
@@ -187,6 +197,20 @@ impl<'a> Cursor<'a> {
         }
     }
 
+    /// Whether no other thing is named after this one; the arguments of a function are no things.
+    fn is_last(&self) -> bool {
+        let mut depth = 0_u32;
+        for token in self.rest {
+            match token.text.as_str() {
+                "(" => depth += 1,
+                ")" => depth = depth.saturating_sub(1),
+                "," if depth == 0 => return false,
+                _ => {}
+            }
+        }
+        true
+    }
+
     fn exists(&mut self) -> Clause {
         if self.eat(&["if", "not", "exists"]) || self.eat(&["if", "exists"]) {
             Clause::Lenient
@@ -268,7 +292,7 @@ fn need_all(shape: &mut Shape, names: Vec<Arc<str>>, mode: LockMode) {
 }
 
 fn create(shape: &mut Shape, mut at: Cursor<'_>, tokens: &[Token]) {
-    at.eat(&["or", "replace"]);
+    let replaces = at.eat(&["or", "replace"]);
     let unique = at.eat(&["unique"]);
     if at.eat(&["index"]) {
         let built = if at.eat(&["concurrently"]) { Built::Concurrently } else { Built::Plainly };
@@ -285,15 +309,19 @@ fn create(shape: &mut Shape, mut at: Cursor<'_>, tokens: &[Token]) {
         if built == Built::Concurrently {
             shape.transaction = Transaction::Never;
         }
-        shape.kind = Kind::CreateIndex { name, table, exists, built };
+        let serves = if unique { Serves::Uniqueness } else { Serves::Speed };
+        shape.kind = Kind::CreateIndex { name, table, exists, built, serves };
         return;
     }
     debug_assert!(!unique, "only an index is unique");
-    for word in
-        ["global", "local", "temporary", "temp", "unlogged", "constraint", "recursive", "materialized"]
-    {
+    for word in ["global", "local", "temporary", "temp", "unlogged", "constraint", "recursive"] {
         at.eat(&[word]);
     }
+    let taken = |clause: Clause| match clause {
+        _ if replaces => Taken::Replaced,
+        Clause::Lenient => Taken::Skipped,
+        Clause::Strict => Taken::Refused,
+    };
     if at.eat(&["table"]) {
         let exists = at.exists();
         let name = at.name().unwrap_or_default();
@@ -315,17 +343,41 @@ fn create(shape: &mut Shape, mut at: Cursor<'_>, tokens: &[Token]) {
         at.eat(&["on"]);
         let table = at.name().unwrap_or_default();
         shape.needs.push(Need { relation: table.clone(), mode: LockMode::ShareRowExclusive });
-        shape.kind = Kind::CreateTrigger { name, table };
+        let (what, taken) = (Thing::Trigger, taken(Clause::Strict));
+        shape.kind = Kind::Create { what, name, on: Some(table), taken };
     } else if at.eat(&["view"]) {
-        at.exists();
         let name = at.name().unwrap_or_default();
         shape.needs.push(Need { relation: name.clone(), mode: LockMode::AccessExclusive });
-        shape.kind = Kind::CreateView { name };
-    } else if at.eat(&["policy"]) || at.eat(&["rule"]) {
+        shape.kind = Kind::Create { what: Thing::View, name, on: None, taken: taken(Clause::Strict) };
+    } else if at.eat(&["policy"]) {
         on_table(shape, at);
+        let (name, on) =
+            (at.name().unwrap_or_default(), shape.needs.last().map(|need| need.relation.clone()));
+        shape.kind = Kind::Create { what: Thing::Policy, name, on, taken: Taken::Refused };
+    } else if at.eat(&["rule"]) {
+        on_table(shape, at);
+    } else if let Some(what) = thing(&mut at) {
+        let clause = at.exists();
+        let name = at.name().unwrap_or_default();
+        shape.kind = Kind::Create { what, name, on: None, taken: taken(clause) };
     } else if at.eat(&["database"]) || at.eat(&["tablespace"]) || at.eat(&["subscription"]) {
         shape.transaction = Transaction::Never;
     }
+}
+
+/// What has a name in a schema and locks nothing that clients use.
+fn thing(at: &mut Cursor<'_>) -> Option<Thing> {
+    [
+        (&["materialized", "view"][..], Thing::MaterializedView),
+        (&["sequence"], Thing::Sequence),
+        (&["function"], Thing::Function),
+        (&["procedure"], Thing::Function),
+        (&["type"], Thing::Type),
+        (&["domain"], Thing::Type),
+        (&["extension"], Thing::Extension),
+    ]
+    .into_iter()
+    .find_map(|(words, what)| at.eat(words).then_some(what))
 }
 
 /// `name ON table`, as policies, rules and dropped triggers have it: ACCESS EXCLUSIVE.
@@ -371,10 +423,28 @@ fn drop_any(shape: &mut Shape, mut at: Cursor<'_>) {
         let names = at.names();
         need_all(shape, names.clone(), LockMode::AccessExclusive);
         shape.kind = Kind::DropRelation { names, exists };
-    } else if at.eat(&["trigger"]) || at.eat(&["policy"]) || at.eat(&["rule"]) {
+    } else if at.eat(&["trigger"]) {
+        dropped_on(shape, at, Thing::Trigger);
+    } else if at.eat(&["policy"]) {
+        dropped_on(shape, at, Thing::Policy);
+    } else if at.eat(&["rule"]) {
         at.exists();
         on_table(shape, at);
+    } else if let Some(what) = thing(&mut at) {
+        let exists = at.exists();
+        let name = at.name().unwrap_or_default();
+        // Of several things it would not be said which is missing.
+        if at.is_last() {
+            shape.kind = Kind::Drop { what, name, on: None, exists };
+        }
     } else if at.eat(&["database"]) || at.eat(&["tablespace"]) || at.eat(&["subscription"]) {
         shape.transaction = Transaction::Never;
     }
+}
+
+fn dropped_on(shape: &mut Shape, mut at: Cursor<'_>, what: Thing) {
+    let exists = at.exists();
+    on_table(shape, at);
+    let (name, on) = (at.name().unwrap_or_default(), shape.needs.last().map(|need| need.relation.clone()));
+    shape.kind = Kind::Drop { what, name, on, exists };
 }

@@ -3,18 +3,22 @@
 
 use std::time::{Duration, Instant};
 
+use super::ahead::Ahead;
 use super::book::{self, Book, Direction, State, StepKey};
 use super::canary;
 use super::checks;
+use super::classify::Kind;
 use super::database::Database;
 use super::files::MigrationSet;
+use super::hands::Hands;
 use super::hold::{holds, undone_by};
+use super::inverse::{self, Ledger};
 use super::lifeline;
 use super::now::Now;
 use super::plan::{Act, Part, Plan, Task};
 use super::runner::{Runner, broke, describe};
 use super::sampler;
-use super::step::{Crew, Halt};
+use super::step::{Crew, Halt, remark};
 use super::watch::{BackupGate, Edge, Ended, Options, Report, Watcher};
 use crate::run::job::{Failure, StepOutcome};
 
@@ -26,7 +30,8 @@ pub async fn up(
     options: &Options,
     watcher: &dyn Watcher,
 ) -> Result<Report, Failure> {
-    travel(db, set, Direction::Up, to, options, watcher).await
+    // Large, and awaited by many: on the heap it weighs on none of them.
+    Box::pin(travel(db, set, Direction::Up, to, options, watcher)).await
 }
 
 /// Runs down migrations, newest first, down to but not including `to`.
@@ -37,7 +42,7 @@ pub async fn down(
     options: &Options,
     watcher: &dyn Watcher,
 ) -> Result<Report, Failure> {
-    travel(db, set, Direction::Down, to, options, watcher).await
+    Box::pin(travel(db, set, Direction::Down, to, options, watcher)).await
 }
 
 async fn travel(
@@ -48,9 +53,10 @@ async fn travel(
     options: &Options,
     watcher: &dyn Watcher,
 ) -> Result<Report, Failure> {
-    let now = Now::default();
+    let now = Now::within(options.client_budget);
     let mut runner = Runner::start(db, options.runner_wait, |holder| {
-        now.blocked(format!("waiting for another runner: {}", describe(holder)), vec![holder.clone()]);
+        let doing = format!("waiting for another runner: {}; {}", describe(holder), holder.holds);
+        now.blocked(doing, vec![holder.clone()]);
         watcher.moment(now.moment());
     })
     .await?;
@@ -64,32 +70,31 @@ async fn travel(
     if !plan.tasks.is_empty() || !plan.finished.is_empty() {
         book::ensure(session).await.map_err(|e| broke("making the schema gonogo", &e))?;
     }
-    if direction == Direction::Up
-        && options.backup == BackupGate::Required
-        && book.entries.is_empty()
-        && !plan.tasks.is_empty()
-    {
-        super::backup::required(session, set).await?;
+    if direction == Direction::Up && options.backup == BackupGate::Required {
+        super::backup::gate::required(session, &plan.pending()).await?;
     }
-    watcher.planned(plan.steps()).await?;
+    let ahead = Ahead::of(session, &plan, options.forecast.as_deref()).await;
+    let ahead = ahead.map_err(|e| broke("looking at the size of the tables", &e))?;
+    let steps = plan.steps();
+    watcher.planned(steps.clone()).await?;
     let tables = set.touched();
     let pid = runner.pid;
-    let mut journey = Journey {
-        crew: Crew { db, runner, options, watcher, now: &now },
-        set,
-        plan: &plan,
-        done: 0,
-        skipped: 0,
-    };
+    let crew = Crew { db, runner, options, watcher, now: &now, steps, ledger: Ledger::default() };
+    let mut journey = Journey { crew, set, ahead, plan: &plan, done: 0, skipped: 0, remarks: Vec::new() };
     let ended = if plan.tasks.is_empty() {
         journey.finish_the_finished().await?;
         Ended::Complete
     } else {
-        tokio::select! {
-            ended = journey.all() => ended?,
-            () = sampler::sample(db, pid, &now, watcher) => Ended::GivenUp,
-            () = canary::sing(db, &tables, &now) => Ended::GivenUp,
-        }
+        let mut hands = Hands::new(db, &now, watcher);
+        let ended = tokio::select! {
+            // On the heap: it holds every step's whole way.
+            ended = Box::pin(journey.all()) => ended,
+            () = sampler::sample(db, pid, &now, watcher) => Ok(Ended::GivenUp),
+            () = canary::sing(db, &tables, &now) => Ok(Ended::GivenUp),
+            () = hands.serve() => Ok(Ended::GivenUp),
+        };
+        hands.settle().await;
+        ended?
     };
     let session = &mut journey.crew.runner.session;
     let book = Book::read(session).await.map_err(|e| broke("reading the bookkeeping", &e))?;
@@ -98,6 +103,7 @@ async fn travel(
         done: journey.done,
         skipped: journey.skipped,
         worst_wait_ms: now.moment().live.worst_ms,
+        remarks: journey.remarks,
         ended,
     })
 }
@@ -105,9 +111,11 @@ async fn travel(
 struct Journey<'a> {
     crew: Crew<'a>,
     set: &'a MigrationSet,
+    ahead: Ahead,
     plan: &'a Plan<'a>,
     done: usize,
     skipped: usize,
+    remarks: Vec<String>,
 }
 
 impl Journey<'_> {
@@ -118,7 +126,12 @@ impl Journey<'_> {
             let tasks = plan.tasks.get(batch.tasks.clone()).unwrap_or_default();
             let first = batch.tasks.start;
             let ran = match self.batch(first, tasks).await? {
-                Ok(outcomes) => outcomes,
+                Ok(mut outcomes) => {
+                    if let (Some(cost), Some(last)) = (self.crew.now.cost(), outcomes.last_mut()) {
+                        remark(last, &cost);
+                    }
+                    outcomes
+                }
                 Err(halt) => return self.halted(first, batch.tasks.end, halt).await,
             };
             for (at, outcome) in (first..).zip(ran) {
@@ -152,7 +165,17 @@ impl Journey<'_> {
         let (session, by) = (&mut self.crew.runner.session, self.crew.options.by.as_str());
         let said = match direction {
             Direction::Up => book::set_state(session, migration, State::Verified, by).await,
-            Direction::Down => book::forget(session, migration, by).await,
+            Direction::Down => {
+                let left = inverse::left(session, migration.number).await;
+                let left = left.map_err(|e| broke("comparing the catalogue with what it was", &e))?;
+                self.remarks
+                    .extend(left.into_iter().map(|what| format!("{} taken back: {what}", migration.label)));
+                async {
+                    inverse::forget(session, migration.number).await?;
+                    book::forget(session, migration, by).await
+                }
+                .await
+            }
         };
         said.map_err(|e| broke("writing the bookkeeping", &e))
     }
@@ -170,7 +193,9 @@ impl Journey<'_> {
             return Ok(Err(Halt::GivenUp { at: 0, because }));
         }
         let Some(head) = tasks.first() else { return Ok(Ok(Vec::new())) };
+        let last = first + tasks.len().saturating_sub(1);
         self.crew.now.step(place(first), "beginning");
+        self.crew.now.expect(self.ahead.step(first), self.ahead.after(last));
         self.crew.watcher.step_started(place(first)).await?;
         let (db, session) = (self.crew.db, &mut self.crew.runner.session);
         if let Err(failure) = lifeline::answers(db, session).await {
@@ -183,6 +208,9 @@ impl Journey<'_> {
         }
         if let Act::Check(part, statements) = head.act {
             return Ok(self.check(head, part, statements).await.map(|outcome| vec![outcome]));
+        }
+        if let Act::Point { words, .. } = head.act {
+            return Ok(self.crew.beyond(first, head, words).await.map(|outcome| vec![outcome]));
         }
         if let Act::Run { place: 1, .. } = head.act {
             let (session, by) = (&mut self.crew.runner.session, self.crew.options.by.as_str());
@@ -198,7 +226,52 @@ impl Journey<'_> {
                 .await
                 .map_err(|e| broke("writing the bookkeeping", &e))?;
         }
-        Ok(self.crew.run(first, tasks).await)
+        self.record_before(head).await?;
+        let ran = self.crew.run(first, tasks).await;
+        if ran.is_ok() {
+            self.record_after(tasks).await?;
+        }
+        Ok(ran)
+    }
+
+    /// The catalogue as it is, before a step that may change it asks for any lock.
+    async fn record_before(&mut self, head: &Task<'_>) -> Result<(), Failure> {
+        if head.direction == Direction::Down {
+            return Ok(());
+        }
+        let number = head.migration.number;
+        let done =
+            self.plan.tasks.iter().filter(|task| task.migration.number == number).filter_map(
+                |task| match task.act {
+                    Act::Run { place, .. }
+                        if task.earlier.as_ref().is_some_and(|trace| trace.ended_at.is_some()) =>
+                    {
+                        Some(place)
+                    }
+                    _ => None,
+                },
+            );
+        let done = done.max().unwrap_or(0);
+        let Crew { runner, ledger, .. } = &mut self.crew;
+        let recorded = ledger.before(&mut runner.session, number, done).await;
+        recorded.map_err(|e| broke("recording the catalogue as it is", &e))
+    }
+
+    /// What the steps changed, once they have given their locks back.
+    async fn record_after(&mut self, tasks: &[Task<'_>]) -> Result<(), Failure> {
+        let Some(Task { migration, direction: Direction::Up, act: Act::Run { place, .. }, .. }) =
+            tasks.last()
+        else {
+            return Ok(());
+        };
+        // ANALYZE and the like change nothing that is recorded.
+        let upkeep = |task: &Task<'_>| matches!(task.act, Act::Run { statement, .. } if statement.shape.kind == Kind::Upkeep);
+        if tasks.iter().all(upkeep) {
+            return Ok(());
+        }
+        let Crew { runner, ledger, .. } = &mut self.crew;
+        let recorded = ledger.after(&mut runner.session, migration.number, *place).await;
+        recorded.map_err(|e| broke("recording what the step changed", &e))
     }
 
     /// Whether this is the first step of its migration in this plan.
@@ -223,7 +296,7 @@ impl Journey<'_> {
                 });
                 let moved = later.into_iter().any(|later| match later.act {
                     Act::Run { statement: later, .. } => undone_by(statement, later),
-                    Act::Check(..) => false,
+                    Act::Check(..) | Act::Point { .. } => false,
                 });
                 let session = &mut self.crew.runner.session;
                 if !moved

@@ -68,8 +68,31 @@ pub struct Script {
     pub prints: Prints,
     /// What runs in one transaction.
     pub unit: Unit,
+    /// Where it can be looked up.
+    pub kept: Kept,
     /// In order.
     pub statements: Vec<Statement>,
+}
+
+/// Where a script can be looked up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// In its file.
+    File,
+    /// In what the database recorded of an earlier run.
+    Record,
+}
+
+impl Script {
+    /// A text that gonogo itself has written, as a file.
+    pub(crate) fn written(file: &str, text: &str) -> Result<Self, Failure> {
+        let (label, name) = (String::new(), String::new());
+        let (unit, text) = (Unit::File, text.to_owned());
+        let prints = Prints::of(text.as_bytes());
+        let part = Part { number: 0, label, name, role: Role::Down, unit, first_line: 1, text };
+        let written = script(file, &part, prints)?.ok_or_else(|| empty(file))?;
+        Ok(Self { kept: Kept::Record, ..written })
+    }
 }
 
 /// What runs in one transaction.
@@ -165,7 +188,9 @@ impl MigrationSet {
 
     /// Whether the file of a script is still what was read; a run does not begin what nobody can look up any more.
     pub(crate) async fn still(&self, script: &Script) -> Result<(), Failure> {
-        let Some(directory) = &self.directory else { return Ok(()) };
+        let Some(directory) = self.directory.as_ref().filter(|_| script.kept == Kept::File) else {
+            return Ok(());
+        };
         let found = tokio::fs::read(directory.join(&*script.file)).await;
         let how = match found {
             Ok(bytes) if Prints::of(&bytes) == script.prints => return Ok(()),
@@ -235,7 +260,7 @@ fn understood(
     }
     read.sort_by(|one, other| one.name.cmp(&other.name));
     let reading =
-        recognise(layout, directory, read.iter().map(|file| (file.name.as_str(), file.text.text.as_str())));
+        recognise(layout, directory, &read.iter().map(|file| (file.name.as_str(), file.text.text.as_str())));
     let scheme = naming::scheme(reading, read.iter().map(|file| file.name.as_str()))?;
     let mut found: BTreeMap<u64, Found> = BTreeMap::new();
     for File { name, text } in read {
@@ -403,7 +428,10 @@ fn script(file: &str, part: &Part, prints: Prints) -> Result<Option<Script>, Fai
     if statements.is_empty() {
         return Ok(None);
     }
-    let alone = statements.iter().find(|one| one.shape.transaction == super::classify::Transaction::Never);
+    // Batches are transactions of their own.
+    let alone = statements.iter().find(|one| {
+        one.shape.transaction == super::classify::Transaction::Never || one.marks.batches.is_some()
+    });
     if let (Some(alone), Frame::Transaction(begin)) = (alone, frame) {
         return Err(refused(
             format!(
@@ -425,6 +453,7 @@ fn script(file: &str, part: &Part, prints: Prints) -> Result<Option<Script>, Fai
         text: text.into(),
         prints,
         unit,
+        kept: Kept::File,
         statements,
     }))
 }

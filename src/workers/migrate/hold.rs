@@ -3,6 +3,7 @@
 use sqlx::postgres::PgConnection;
 
 use super::classify::Kind;
+use super::define::definition;
 use super::inspect::is_there;
 use super::split::Statement;
 
@@ -20,18 +21,12 @@ pub(crate) async fn holds(session: &mut PgConnection, statement: &Statement) -> 
             .fetch_one(session)
             .await
         }
-        Kind::CreateTable { name, .. } | Kind::CreateView { name } => is_there(session, name).await,
+        Kind::CreateTable { name, .. } => is_there(session, name).await,
+        Kind::Create { what, name, on, .. } => {
+            Ok(definition(session, *what, name, on.as_ref()).await?.is_some())
+        }
         Kind::CreateSchema { name, .. } => {
             sqlx::query_scalar("SELECT to_regnamespace($1) IS NOT NULL").bind(&**name).fetch_one(session).await
-        }
-        Kind::CreateTrigger { name, table } => {
-            sqlx::query_scalar(
-                "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgrelid = to_regclass($2) AND tgname = (parse_ident($1))[1])",
-            )
-            .bind(&**name)
-            .bind(&**table)
-            .fetch_one(session)
-            .await
         }
         Kind::AlterTable { table, additions, validates, .. } => {
             let columns: Vec<&str> = additions.iter().map(|add| &*add.column).collect();
@@ -67,8 +62,7 @@ pub(crate) fn undone_by(statement: &Statement, later: &Statement) -> bool {
     let name = match &statement.shape.kind {
         Kind::CreateIndex { name: Some(name), .. }
         | Kind::CreateTable { name, .. }
-        | Kind::CreateView { name }
-        | Kind::CreateTrigger { name, .. }
+        | Kind::Create { name, .. }
         | Kind::CreateSchema { name, .. } => name,
         Kind::AlterTable { table, .. } => table,
         Kind::DropIndex { names, .. } | Kind::DropRelation { names, .. } => {

@@ -2,6 +2,7 @@
 //! would have made, in a savepoint that is rolled back, and compares definitions. Runs inside the caller's transaction.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
@@ -11,6 +12,7 @@ use squawk_syntax::ast::{AstNode, Stmt};
 use super::alter::Addition;
 use super::classify::{Clause, Kind};
 use super::database::run;
+use super::define::{Taken, Thing, definition, wanted};
 use super::split::Statement;
 
 /// What was found of what a statement is about.
@@ -44,6 +46,15 @@ pub(crate) async fn inspect(session: &mut PgConnection, statement: &Statement) -
                 .fetch_one(session)
                 .await?;
             Ok(if there { Found::Same(format!("schema {name} is there already")) } else { Found::Free })
+        }
+        Kind::Create { what, name, on, taken } => {
+            made(session, statement, (*what, name, on.as_ref()), *taken).await
+        }
+        Kind::Drop { what, name, on, exists: Clause::Lenient } => {
+            Ok(match definition(session, *what, name, on.as_ref()).await? {
+                Some(_) => Found::Free,
+                None => Found::Gone(format!("{} {name} is not there", what.word())),
+            })
         }
         Kind::DropIndex { names, exists: Clause::Lenient }
         | Kind::DropRelation { names, exists: Clause::Lenient } => {
@@ -160,6 +171,40 @@ async fn table(session: &mut PgConnection, statement: &Statement, name: &str) ->
     let besides =
         if more.is_empty() { String::new() } else { format!(", and has besides: {}", more.join(", ")) };
     Ok(Found::Same(format!("table {name} is there already, with all of this definition{besides}")))
+}
+
+/// A view, a sequence, a function and the like.
+async fn made(
+    session: &mut PgConnection,
+    statement: &Statement,
+    (what, name, on): (Thing, &Arc<str>, Option<&Arc<str>>),
+    taken: Taken,
+) -> Result<Found, sqlx::Error> {
+    // Of functions several may have one name; the server tells them apart. What is replaced is compared afterwards.
+    if taken == Taken::Replaced || what == Thing::Function {
+        return Ok(Found::Free);
+    }
+    let Some(is) = definition(session, what, name, on).await? else { return Ok(Found::Free) };
+    let word = what.word();
+    if taken == Taken::Refused {
+        return Ok(Found::Other(format!("{word} {name} is there already: {}", one_line(&is))));
+    }
+    let tail = statement.text.split_once(&**name).map_or("", |(_, tail)| tail);
+    Ok(match wanted(session, what, tail).await? {
+        Some(wanted) if wanted == is => {
+            Found::Same(format!("{word} {name} is there already, with the same definition"))
+        }
+        Some(wanted) => Found::Other(format!(
+            "{word} {name} is there already in another shape: {}, wanted {}",
+            one_line(&is),
+            one_line(&wanted)
+        )),
+        None => Found::Same(format!("{word} {name} is there already: {}", one_line(&is))),
+    })
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ").trim_end_matches(';').to_owned()
 }
 
 /// Rows of kind, key, definition: columns by name, constraints by definition.

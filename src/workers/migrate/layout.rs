@@ -93,7 +93,7 @@ impl Reading {
 pub(crate) fn recognise<'a>(
     named: Layout,
     directory: Option<&Path>,
-    files: impl Iterator<Item = (&'a str, &'a str)> + Clone,
+    files: &(impl Iterator<Item = (&'a str, &'a str)> + Clone),
 ) -> Reading {
     match named {
         Layout::Auto => {}

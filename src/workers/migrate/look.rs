@@ -100,7 +100,8 @@ async fn holders(session: &mut PgConnection, oid: i64, mode: LockMode) -> Result
     let rows = sqlx::query(
         "SELECT coalesce(l.pid, 0), coalesce(a.application_name, CASE WHEN l.pid IS NULL THEN 'prepared transaction' ELSE '' END),
                 coalesce(a.usename::text, ''), coalesce(a.state, ''),
-                coalesce(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::float8, left(coalesce(a.query, ''), 200)
+                coalesce(extract(epoch FROM clock_timestamp() - a.xact_start), 0)::float8, left(coalesce(a.query, ''), 200),
+                a.backend_start, l.mode || ' on ' || l.relation::regclass::text, 0
          FROM pg_locks l LEFT JOIN pg_stat_activity a USING (pid)
          WHERE l.locktype = 'relation' AND l.relation = $1::oid AND l.granted AND l.mode = ANY ($2)
            AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())

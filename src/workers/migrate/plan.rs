@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::book::{Book, Direction, Entry, State, Trace};
+use super::classify::{Kind, Serves};
 use super::files::{Migration, MigrationSet, Script, Unit, gap, refused};
 use super::split::Statement;
-use crate::run::job::{Failure, StepPlan};
+use crate::run::job::{Failure, Nature, StepPlan};
 
 /// Which checks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,11 @@ pub(crate) enum Part {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Act<'a> {
     Check(Part, &'a [Statement]),
+    /// A person is asked before this statement, beyond which there is no way back.
+    Point {
+        words: &'a str,
+        before: &'a Statement,
+    },
     /// The statement, its place from 1, and whether it is the last of its file.
     Run {
         statement: &'a Statement,
@@ -89,6 +95,12 @@ impl<'a> Plan<'a> {
                 unchanged(migration, entry, book)?;
             }
             match entry.map(|entry| entry.state) {
+                // What was left out is offered again.
+                Some(State::Applied | State::Verified)
+                    if plan.left_out(migration, Direction::Up, &migration.up, book) =>
+                {
+                    plan.proof(migration, Direction::Up, &migration.up, Part::After);
+                }
                 Some(State::Verified) => {}
                 Some(State::Reverting | State::Reverted) => {
                     return Err(refused(
@@ -127,8 +139,11 @@ impl<'a> Plan<'a> {
             let Some(migration) = set.get(entry.number) else { continue };
             let Some(down) = &migration.down else {
                 return Err(refused(
-                    format!("{} has no down file, so there is no way back from it", migration.title()),
-                    "write its down file and rehearse it, or go back with the backup",
+                    format!(
+                        "{} has no down file, so there is no way back from it, and what was recorded of it is not whole",
+                        migration.title()
+                    ),
+                    "see migrate down --plan for what is missing; write its down file and rehearse it, or go back with the backup",
                 ));
             };
             if entry.state != State::Reverted {
@@ -166,21 +181,54 @@ impl<'a> Plan<'a> {
     }
 
     fn script(&mut self, migration: &'a Migration, direction: Direction, script: &'a Script, book: &Book) {
-        let first = self.tasks.len();
-        let count = script.statements.len();
-        for (place, statement) in (1_u32..).zip(&script.statements) {
-            let at = self.tasks.len();
-            let act = Act::Run { statement, place, last: place as usize == count };
-            let earlier = book.traces.get(&(migration.number, direction, place)).cloned();
-            let earlier = earlier.filter(|trace| *trace.checksum == *statement.checksum);
-            self.tasks.push(Task { migration, direction, script, act, earlier });
-            if script.unit == Unit::Statement {
-                self.batches.push(Batch { tasks: at..at + 1, finishes: false });
+        let tasks: Vec<Task<'a>> = tasks(migration, direction, script, book).collect();
+        if script.unit == Unit::File {
+            // One transaction holds its locks to its end: nobody is asked within it.
+            for task in &tasks {
+                self.point(task);
+            }
+            let first = self.tasks.len();
+            self.tasks.extend(tasks);
+            self.batches.push(Batch { tasks: first..self.tasks.len(), finishes: false });
+            return;
+        }
+        for task in tasks {
+            self.point(&task);
+            self.alone(task);
+        }
+    }
+
+    /// A step that succeeds or fails for itself.
+    fn alone(&mut self, task: Task<'a>) {
+        let at = self.tasks.len();
+        self.tasks.push(task);
+        self.batches.push(Batch { tasks: at..at + 1, finishes: false });
+    }
+
+    /// The point of no return before a statement, where one is marked.
+    fn point(&mut self, task: &Task<'a>) {
+        if let Act::Run { statement, .. } = task.act
+            && let Some(words) = statement.marks.no_return.as_deref()
+        {
+            self.alone(Task { act: Act::Point { words, before: statement }, ..task.clone() });
+        }
+    }
+
+    /// The steps of an applied migration that somebody left out; whether there are any.
+    fn left_out(
+        &mut self,
+        migration: &'a Migration,
+        direction: Direction,
+        script: &'a Script,
+        book: &Book,
+    ) -> bool {
+        let before = self.tasks.len();
+        for task in tasks(migration, direction, script, book) {
+            if task.earlier.as_ref().is_some_and(|trace| trace.left_out.is_some()) {
+                self.alone(task);
             }
         }
-        if script.unit == Unit::File {
-            self.batches.push(Batch { tasks: first..self.tasks.len(), finishes: false });
-        }
+        self.tasks.len() > before
     }
 
     fn proof(&mut self, migration: &'a Migration, direction: Direction, script: &'a Script, part: Part) {
@@ -193,10 +241,44 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// The migrations of which a statement is still to be run.
+    pub(crate) fn pending(&self) -> Vec<&'a Migration> {
+        let mut pending: Vec<&Migration> = Vec::new();
+        for task in self.tasks.iter().filter(|task| matches!(task.act, Act::Run { .. })) {
+            if !pending.iter().any(|one| one.number == task.migration.number) {
+                pending.push(task.migration);
+            }
+        }
+        pending
+    }
+
     /// As the watcher is told.
     pub(crate) fn steps(&self) -> Vec<StepPlan> {
-        self.tasks.iter().map(Task::plan).collect()
+        let step = |(at, task): (usize, &Task<'a>)| {
+            let mut step = task.plan();
+            if step.nature == Nature::Index && self.tasks.iter().skip(at + 1).any(|later| later.names(task)) {
+                step.nature = Nature::Plain;
+            }
+            step
+        };
+        self.tasks.iter().enumerate().map(step).collect()
     }
+}
+
+/// The statements of a script, each with what an earlier attempt left of it.
+fn tasks<'a>(
+    migration: &'a Migration,
+    direction: Direction,
+    script: &'a Script,
+    book: &Book,
+) -> impl Iterator<Item = Task<'a>> {
+    let count = script.statements.len();
+    (1_u32..).zip(&script.statements).map(move |(place, statement)| {
+        let act = Act::Run { statement, place, last: place as usize == count };
+        let earlier = book.traces.get(&(migration.number, direction, place)).cloned();
+        let earlier = earlier.filter(|trace| *trace.checksum == *statement.checksum);
+        Task { migration, direction, script, act, earlier }
+    })
 }
 
 impl Task<'_> {
@@ -211,8 +293,59 @@ impl Task<'_> {
                 let way = if self.direction == Direction::Down { " down:" } else { "" };
                 (format!("{label}{way} {}", statement.title), Some(statement.text.clone()))
             }
+            Act::Point { words, before } => {
+                (format!("{label} POINT OF NO RETURN: {words}"), Some(before.text.clone()))
+            }
         };
-        StepPlan { name: name.into(), detail, group: Some(self.migration.title().into()) }
+        StepPlan {
+            name: name.into(),
+            detail,
+            group: Some(self.migration.title().into()),
+            nature: self.nature(),
+            lock: self.lock().map(Into::into),
+        }
+    }
+
+    fn nature(&self) -> Nature {
+        match self.act {
+            Act::Point { .. } => Nature::NoReturn,
+            Act::Run { statement, .. } => match statement.shape.kind {
+                Kind::CreateIndex { name: Some(_), serves: Serves::Speed, .. }
+                    if self.direction == Direction::Up =>
+                {
+                    Nature::Index
+                }
+                _ if statement.marks.batches.is_some() => Nature::Batches,
+                _ => Nature::Plain,
+            },
+            Act::Check(..) => Nature::Plain,
+        }
+    }
+
+    /// The strongest lock that stops clients.
+    fn lock(&self) -> Option<String> {
+        let Act::Run { statement, .. } = self.act else { return None };
+        let strong = statement.shape.needs.iter().filter(|need| need.mode.stops_clients());
+        match strong.max_by_key(|need| need.mode) {
+            Some(need) => Some(format!("{} on {}", need.mode, need.relation)),
+            None if statement.shape.kind == Kind::Block => Some("whatever its block locks".into()),
+            None => None,
+        }
+    }
+
+    /// Whether this statement speaks of the index that the other one builds.
+    fn names(&self, other: &Task<'_>) -> bool {
+        let (Act::Run { statement: this, .. }, Act::Run { statement: other, .. }) = (self.act, other.act)
+        else {
+            return false;
+        };
+        let Kind::CreateIndex { name: Some(name), .. } = &other.shape.kind else { return false };
+        let bare = name.rsplit('.').next().unwrap_or(name).trim_matches('"');
+        let inner = |c: char| c.is_alphanumeric() || c == '_';
+        if !bare.chars().all(inner) {
+            return this.text.contains(bare);
+        }
+        this.text.split(|c| !inner(c)).any(|word| word.eq_ignore_ascii_case(bare))
     }
 }
 

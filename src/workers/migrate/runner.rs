@@ -49,7 +49,10 @@ impl Runner {
                 seen(holder);
             }
             if Instant::now() >= deadline {
-                let who = holder.map_or_else(|| "somebody".to_owned(), |holder| describe(&holder));
+                let who = holder.map_or_else(
+                    || "somebody".to_owned(),
+                    |holder| format!("{}; {}", describe(&holder), holder.holds),
+                );
                 return Err(Failure {
                     what: format!("another runner migrates {}: {who}", db.place()),
                     state: "nothing was run".into(),
@@ -83,16 +86,44 @@ impl Runner {
 async fn holder(session: &mut PgConnection) -> Result<Option<Blocker>, sqlx::Error> {
     let row = sqlx::query(
         "SELECT a.pid, coalesce(a.application_name, ''), coalesce(a.usename::text, ''), coalesce(a.state, ''),
-                coalesce(extract(epoch FROM clock_timestamp() - a.backend_start), 0)::float8, left(coalesce(a.query, ''), 200)
+                coalesce(extract(epoch FROM clock_timestamp() - a.backend_start), 0)::float8, left(coalesce(a.query, ''), 200),
+                a.backend_start, '', 0
          FROM pg_locks l JOIN pg_stat_activity a USING (pid)
          WHERE l.locktype = 'advisory' AND l.granted AND l.objsubid = 1
            AND (l.classid::bigint << 32) | l.objid::bigint = $1
            AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())",
     );
-    row.bind(KEY).fetch_optional(session).await?.map(|row| blocker(&row)).transpose()
+    let found = row.bind(KEY).fetch_optional(&mut *session).await?.map(|row| blocker(&row)).transpose()?;
+    let Some(mut found) = found else { return Ok(None) };
+    found.holds = standing(session).await?;
+    Ok(Some(found))
 }
 
-/// A row of pid, application, user, state, age, query.
+/// Where the run of the lock's holder stands, as far as the bookkeeping tells.
+async fn standing(session: &mut PgConnection) -> Result<String, sqlx::Error> {
+    if !super::book::exists(session).await? {
+        return Ok("it has begun nothing yet".into());
+    }
+    let row = sqlx::query(
+        "SELECT m.number, m.name, m.state, m.steps,
+                (SELECT count(*) FROM gonogo.steps s WHERE s.number = m.number AND s.direction = d.word AND s.step > 0 AND s.state = 'done'),
+                (SELECT s.title FROM gonogo.steps s WHERE s.number = m.number AND s.direction = d.word AND s.state = 'started'
+                   AND s.note IS NULL ORDER BY s.started_at DESC LIMIT 1)
+         FROM gonogo.migrations m,
+              LATERAL (SELECT CASE WHEN m.state IN ('reverting', 'reverted') THEN 'down' ELSE 'up' END) AS d (word)
+         WHERE m.state IN ('applying', 'reverting') ORDER BY m.number LIMIT 1",
+    );
+    let Some(row) = row.fetch_optional(session).await? else {
+        return Ok("its bookkeeping shows no migration under way".into());
+    };
+    let (number, name, state): (i64, String, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+    let (steps, done): (i32, i64) = (row.try_get(3)?, row.try_get(4)?);
+    let of = if state == "applying" { format!(" of {steps}") } else { String::new() };
+    let at = row.try_get::<Option<String>, _>(5)?.map_or_else(String::new, |title| format!(", at {title}"));
+    Ok(format!("{state} {number:03} {name}, {done}{of} steps done{at}"))
+}
+
+/// A row of pid, application, user, state, age, query, begin of the backend, what it holds, and how far it is from us.
 pub(crate) fn blocker(row: &sqlx::postgres::PgRow) -> Result<Blocker, sqlx::Error> {
     Ok(Blocker {
         pid: row.try_get(0)?,
@@ -101,6 +132,9 @@ pub(crate) fn blocker(row: &sqlx::postgres::PgRow) -> Result<Blocker, sqlx::Erro
         state: row.try_get(3)?,
         age: row.try_get(4)?,
         query: row.try_get::<String, _>(5)?.split_whitespace().collect::<Vec<_>>().join(" "),
+        since: row.try_get(6)?,
+        holds: row.try_get(7)?,
+        depth: u8::try_from(row.try_get::<i32, _>(8)?).unwrap_or(u8::MAX),
     })
 }
 

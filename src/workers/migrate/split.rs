@@ -8,6 +8,7 @@ use squawk_syntax::ast::{AstNode, Stmt};
 use squawk_syntax::{SourceFile, SyntaxKind, SyntaxNode};
 
 use super::classify::{Shape, classify};
+use super::marks::{Marks, marks};
 use super::psql::{is_variable, only_for_psql};
 use crate::run::job::Failure;
 
@@ -24,6 +25,8 @@ pub struct Statement {
     pub(crate) shape: Shape,
     /// Over its text; the name of the statement in the bookkeeping.
     pub checksum: Arc<str>,
+    /// What the comments above it say about how it is run.
+    pub(crate) marks: Marks,
 }
 
 /// A word or a sign of a statement, as the parser saw it.
@@ -105,6 +108,7 @@ pub(crate) fn split_framed(file: &str, text: &str, first_line: u32) -> Result<Sp
 
     let mut statements = Vec::new();
     let mut steers = Vec::new();
+    let mut before = 0;
     for stmt in root.children().filter_map(Stmt::cast) {
         let Some((start, end)) = bounds(stmt.syntax()) else { continue };
         let Some(body) = text.get(start..end) else { continue };
@@ -129,11 +133,15 @@ pub(crate) fn split_framed(file: &str, text: &str, first_line: u32) -> Result<Sp
         statements.push(Statement {
             text: body.into(),
             line,
-            title: shape.title(&tokens).into(),
+            // A literal may hold line breaks; a title is a line.
+            title: shape.title(&tokens).split_whitespace().collect::<Vec<_>>().join(" ").into(),
             shape,
             checksum: checksum(&body.replace("\r\n", "\n")),
+            marks: marks(file, text, before..start, Some(body), &lines)?,
         });
+        before = end;
     }
+    marks(file, text, before..text.len(), None, &lines)?;
     let frame = frame(file, &steers, statements.len())?;
     Ok(Splits { statements, frame })
 }
@@ -214,6 +222,11 @@ pub(crate) fn tokens(node: &SyntaxNode) -> Vec<Token> {
 
 fn is_trivia(kind: SyntaxKind) -> bool {
     matches!(kind, SyntaxKind::WHITESPACE | SyntaxKind::COMMENT)
+}
+
+/// The byte after the last word of a node.
+pub(crate) fn last_word(node: &SyntaxNode) -> Option<usize> {
+    bounds(node).map(|(_, end)| end)
 }
 
 /// First word to last word, without the semicolon.

@@ -1,6 +1,6 @@
 //! What the splitter and the classifier must read right.
 
-use super::classify::{Built, Clause, Kind, LockMode, Transaction};
+use super::classify::{Built, Clause, Kind, LockMode, Serves, Transaction};
 use super::split::split;
 
 fn one(sql: &str) -> super::split::Statement {
@@ -72,7 +72,8 @@ fn an_index_is_read_with_its_clauses() {
             name: Some("\"I x\"".into()),
             table: "contacts".into(),
             exists: Clause::Lenient,
-            built: Built::Concurrently
+            built: Built::Concurrently,
+            serves: Serves::Uniqueness
         }
     );
 }
@@ -113,6 +114,17 @@ fn what_must_not_run_is_refused_with_its_line() {
     assert!(of("SELECT 1;\0").contains("f.sql:1: a NUL byte"));
     assert!(split("f.sql", "SELECT '\n\\d not a command';", 1).is_ok());
     assert!(split("f.sql", "SELECT E'it\\'s \\\\ one';", 1).is_ok());
+}
+
+#[test]
+fn a_title_is_one_line() {
+    assert_eq!(&*one("SELECT 'two\r\n  lines'").title, "SELECT 'two lines'");
+}
+
+#[test]
+fn rows_that_were_written_as_statements_are_no_migration() {
+    let failure = split("f.sql", &"SELECT 1;\n".repeat(20_001), 1).expect_err("refused");
+    assert!(failure.what.starts_with("f.sql:20001: more than 20000 statements"), "{failure}");
 }
 
 #[test]

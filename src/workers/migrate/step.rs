@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use super::book::{self, Direction, State, StepKey};
 use super::classify::{Built, Kind, Transaction};
 use super::database::{Database, run};
+use super::define::{Taken, definition, difference};
 use super::engine::{deadline, place};
 use super::errors::{is_contention, is_cut, next, say_at, sqlstate};
 use super::hold::holds;
 use super::inspect::{Found, inspect};
+use super::inverse::{Ledger, holders, since, written};
 use super::lifeline;
 use super::look::{Looked, look};
 use super::now::Now;
@@ -17,7 +19,7 @@ use super::plan::{Act, Task};
 use super::runner::{Runner, broke};
 use super::split::Statement;
 use super::watch::{Options, Watcher};
-use crate::run::job::{Failure, StepOutcome};
+use crate::run::job::{Failure, StepOutcome, StepPlan};
 
 /// Locks that stop no client may be waited for longer.
 const HARMLESS_WAIT: Duration = Duration::from_secs(2);
@@ -29,6 +31,9 @@ pub(crate) struct Crew<'a> {
     pub(crate) options: &'a Options,
     pub(crate) watcher: &'a dyn Watcher,
     pub(crate) now: &'a Now,
+    /// The steps as the watcher was told them.
+    pub(crate) steps: Vec<StepPlan>,
+    pub(crate) ledger: Ledger,
 }
 
 /// Why a batch did not come to its end; `at` counts within the batch.
@@ -39,12 +44,21 @@ pub(crate) enum Halt {
 }
 
 /// What stopped an attempt.
-enum Stop {
+pub(crate) enum Stop {
     Sql(sqlx::Error),
     Shape(String),
     Cancelled,
     /// Nobody will answer on this session any more; it is not to be used again.
     Lost(Failure),
+}
+
+/// What a transaction is held against before it ends.
+enum Guard {
+    Nothing,
+    /// Rows that were written before it.
+    Rows(super::inverse::Written),
+    /// Tables and columns that were there before it.
+    Holders(std::collections::BTreeSet<String>),
 }
 
 impl From<sqlx::Error> for Stop {
@@ -56,6 +70,12 @@ impl From<sqlx::Error> for Stop {
 impl Crew<'_> {
     /// Runs the batch until it is done, fails, or is given up.
     pub(crate) async fn run(&mut self, first: usize, tasks: &[Task<'_>]) -> Result<Vec<StepOutcome>, Halt> {
+        self.held(first, tasks.len()).await?;
+        if let [task] = tasks
+            && let Some(marked) = statement(task).and_then(|statement| statement.marks.batches.as_ref())
+        {
+            return self.batches(task, marked).await.map(|outcome| vec![outcome]);
+        }
         let until = deadline(self.options.wait_budget);
         let statements: Vec<&Statement> = tasks.iter().filter_map(statement).collect();
         let alone = statements.iter().any(|one| one.shape.transaction == Transaction::Never);
@@ -72,7 +92,7 @@ impl Crew<'_> {
             self.now.asking(tries);
             let mut at = 0;
             let attempt = match tasks {
-                [task] if alone => self.alone(task).await.map(|outcome| vec![outcome]),
+                [task] if alone => self.alone(first, task).await.map(|outcome| vec![outcome]),
                 _ => self.together(first, tasks, &mut at).await,
             };
             let stop = match attempt {
@@ -125,10 +145,16 @@ impl Crew<'_> {
             &format!("BEGIN; SET LOCAL lock_timeout = {}", patience.as_millis().max(1)),
         )
         .await?;
+        let guard = self.guard(tasks).await?;
         let mut outcomes = Vec::new();
+        let began = Instant::now();
         for (index, task) in tasks.iter().enumerate() {
             *at = index;
             let Act::Run { statement, place: step, last } = task.act else { continue };
+            if let Some(why) = self.left_out(first + index) {
+                outcomes.push(self.leave(task, statement, step, last, why).await?);
+                continue;
+            }
             self.now.change(|moment| {
                 moment.step = Some(place(first + index));
                 moment.doing = format!("running, line {} of {}", statement.line, task.script.file);
@@ -143,21 +169,88 @@ impl Crew<'_> {
                     StepOutcome::Done { note: Some(format!("invalid {index} dropped first; {took}")) }
                 }
                 Found::Free => {
-                    StepOutcome::Done { note: Some(self.execute(&task.script.file, statement).await?) }
+                    StepOutcome::Done { note: Some(self.replacing(&task.script.file, statement).await?) }
                 }
             };
             self.record(task, statement, step, last, &outcome).await?;
             outcomes.push(outcome);
         }
+        self.keep(tasks, guard).await?;
         run(&mut self.runner.session, "COMMIT").await?;
+        let held = began.elapsed().as_secs_f64() * 1000.0;
+        self.now.change(|moment| moment.live.held_ms = Some(held));
         Ok(outcomes)
     }
 
+    /// A step that a person has left out: not done, and written down as that.
+    async fn leave(
+        &mut self,
+        task: &Task<'_>,
+        statement: &Statement,
+        step: u32,
+        last: bool,
+        why: String,
+    ) -> Result<StepOutcome, Stop> {
+        book::step_left(&mut self.runner.session, &step_key(task, statement, step), &why).await?;
+        if last {
+            self.ran(task).await?;
+        }
+        Ok(StepOutcome::Skipped { why })
+    }
+
+    /// What is looked at again before the transaction may end.
+    async fn guard(&mut self, tasks: &[Task<'_>]) -> Result<Guard, sqlx::Error> {
+        let session = &mut self.runner.session;
+        let wild = |task: &Task<'_>| {
+            statement(task)
+                .is_some_and(|one| matches!(one.shape.kind, Kind::Write { .. } | Kind::Block | Kind::Other))
+        };
+        let takes = |task: &Task<'_>| {
+            statement(task).is_some_and(|one| {
+                matches!(
+                    one.shape.kind,
+                    Kind::AlterTable { .. } | Kind::DropRelation { .. } | Kind::Block | Kind::Other
+                )
+            })
+        };
+        Ok(match tasks.first().map(|task| task.direction) {
+            Some(Direction::Up) if tasks.iter().any(wild) => Guard::Rows(written(session).await?),
+            Some(Direction::Down) if tasks.iter().any(takes) => Guard::Holders(holders(session).await?),
+            _ => Guard::Nothing,
+        })
+    }
+
+    /// Counts the rows that were written; or, on the way back, refuses to end the transaction over what was there before.
+    async fn keep(&mut self, tasks: &[Task<'_>], guard: Guard) -> Result<(), Stop> {
+        let session = &mut self.runner.session;
+        match (guard, tasks.first()) {
+            (Guard::Rows(began), _) => self.ledger.written = Some(since(&began, &written(session).await?)),
+            (Guard::Holders(held), Some(task)) => {
+                let gone = self.ledger.trespass(session, task.migration.number, &held).await?;
+                if !gone.is_empty() {
+                    return Err(Stop::Shape(format!(
+                        "it takes away what was there before {}, with all that it holds: {}",
+                        task.migration.title(),
+                        gone.join(", ")
+                    )));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
     /// Outside of any transaction; written down before and after.
-    async fn alone(&mut self, task: &Task<'_>) -> Result<StepOutcome, Stop> {
+    async fn alone(&mut self, first: usize, task: &Task<'_>) -> Result<StepOutcome, Stop> {
         let Act::Run { statement, place: step, last } = task.act else {
             return Err(Stop::Shape("no statement".into()));
         };
+        if let Some(why) = self.left_out(first) {
+            run(&mut self.runner.session, "BEGIN").await?;
+            let outcome = self.leave(task, statement, step, last, why).await?;
+            run(&mut self.runner.session, "COMMIT").await?;
+            return Ok(outcome);
+        }
         let key = step_key(task, statement, step);
         book::step_began(&mut self.runner.session, &key).await?;
         run(&mut self.runner.session, "BEGIN").await?;
@@ -194,50 +287,91 @@ impl Crew<'_> {
 
     /// The statement itself; a person may have it cancelled.
     async fn execute(&mut self, file: &str, statement: &Statement) -> Result<String, Stop> {
-        let (db, pid, watcher) = (self.db, self.runner.pid, self.watcher);
-        if let Some(probe) = watcher.probe() {
+        self.probed(file, statement).await?;
+        let began = Instant::now();
+        let rows = self.cancellable(&statement.text).await?;
+        let took = began.elapsed();
+        self.measured(file, statement, took, rows).await?;
+        let took = took.as_secs_f64() * 1000.0;
+        let rows = if matches!(statement.shape.kind, Kind::Write { .. }) {
+            format!("{rows} rows, ")
+        } else {
+            String::new()
+        };
+        Ok(format!("{rows}{took:.0} ms"))
+    }
+
+    /// Whoever looks from inside is told that the statement comes next.
+    pub(crate) async fn probed(&mut self, file: &str, statement: &Statement) -> Result<(), Stop> {
+        if let Some(probe) = self.watcher.probe() {
             probe.before(&mut self.runner.session, file, statement).await?;
         }
-        let began = Instant::now();
+        Ok(())
+    }
+
+    /// And that it has run.
+    pub(crate) async fn measured(
+        &mut self,
+        file: &str,
+        statement: &Statement,
+        took: Duration,
+        rows: u64,
+    ) -> Result<(), Stop> {
+        if let Some(probe) = self.watcher.probe() {
+            probe.after(&mut self.runner.session, file, statement, took, rows).await?;
+        }
+        Ok(())
+    }
+
+    /// A statement that may put something in another's place: what was there is said.
+    async fn replacing(&mut self, file: &str, statement: &Statement) -> Result<String, Stop> {
+        let Kind::Create { what, name, on, taken: Taken::Replaced } = &statement.shape.kind else {
+            return self.execute(file, statement).await;
+        };
+        let was = definition(&mut self.runner.session, *what, name, on.as_ref()).await?;
+        let took = self.execute(file, statement).await?;
+        let Some(was) = was else { return Ok(took) };
+        let is = definition(&mut self.runner.session, *what, name, on.as_ref()).await?.unwrap_or_default();
+        let word = what.word();
+        Ok(if was == is {
+            format!("{took}; {word} {name} was there already, the same")
+        } else {
+            format!("{took}; {word} {name} was there already: {}", difference(&was, &is))
+        })
+    }
+
+    /// SQL that a person may have cancelled; the rows that it touched.
+    pub(crate) async fn cancellable(&mut self, sql: &str) -> Result<u64, Stop> {
+        let (db, pid, watcher) = (self.db, self.runner.pid, self.watcher);
         let (result, cancelled) = {
             let lost = lifeline::lost(db, &self.runner.who);
             tokio::pin!(lost);
-            let running = run(&mut self.runner.session, &statement.text);
+            let running = run(&mut self.runner.session, sql);
             tokio::pin!(running);
             tokio::select! {
-            result = &mut running => (result, false),
-            failure = &mut lost => return Err(Stop::Lost(failure)),
-            () = watcher.cancelled() => {
-                if let Err(failure) = db.cancel_own(pid).await {
-                    tracing::warn!(%failure, "the running statement could not be cancelled");
+                // An answer that has come is worth more than any doubt about it.
+                biased;
+                result = &mut running => (result, false),
+                failure = &mut lost => return Err(Stop::Lost(failure)),
+                () = watcher.cancelled() => {
+                    if let Err(failure) = db.cancel_own(pid).await {
+                        tracing::warn!(%failure, "the running statement could not be cancelled");
+                    }
+                    tokio::select! {
+                        result = &mut running => (result, true),
+                        failure = &mut lost => return Err(Stop::Lost(failure)),
+                    }
                 }
-                tokio::select! {
-                    result = &mut running => (result, true),
-                    failure = &mut lost => return Err(Stop::Lost(failure)),
-                }
-            }
             }
         };
         match result {
             Err(error) if cancelled && sqlstate(&error) == Some("57014") => Err(Stop::Cancelled),
             Err(error) => Err(error.into()),
-            Ok(rows) => {
-                let took = began.elapsed();
-                if let Some(probe) = watcher.probe() {
-                    probe.after(&mut self.runner.session, file, statement, took, rows).await?;
-                }
-                let took = took.as_secs_f64() * 1000.0;
-                let rows = if matches!(statement.shape.kind, Kind::Write { .. }) {
-                    format!("{rows} rows, ")
-                } else {
-                    String::new()
-                };
-                Ok(format!("{rows}{took:.0} ms"))
-            }
+            Ok(rows) => Ok(rows),
         }
     }
 
-    async fn record(
+    pub(crate) async fn record(
         &mut self,
         task: &Task<'_>,
         statement: &Statement,
@@ -253,16 +387,21 @@ impl Crew<'_> {
         };
         book::step_done(session, &step_key(task, statement, step), note).await?;
         if last {
-            let state = match task.direction {
-                Direction::Up => State::Applied,
-                Direction::Down => State::Reverted,
-            };
-            book::set_state(session, task.migration, state, &self.options.by).await?;
+            self.ran(task).await?;
         }
         Ok(())
     }
 
-    async fn halt(&mut self, tasks: &[Task<'_>], at: usize, stop: Stop) -> Halt {
+    /// Every statement of the migration's way has run.
+    async fn ran(&mut self, task: &Task<'_>) -> Result<(), sqlx::Error> {
+        let state = match task.direction {
+            Direction::Up => State::Applied,
+            Direction::Down => State::Reverted,
+        };
+        book::set_state(&mut self.runner.session, task.migration, state, &self.options.by).await
+    }
+
+    pub(crate) async fn halt(&mut self, tasks: &[Task<'_>], at: usize, stop: Stop) -> Halt {
         let Some(task) = tasks.get(at) else {
             return Halt::GivenUp { at, because: "no such step".into() };
         };
@@ -337,11 +476,11 @@ async fn already(
 fn statement<'a>(task: &Task<'a>) -> Option<&'a Statement> {
     match task.act {
         Act::Run { statement, .. } => Some(statement),
-        Act::Check(..) => None,
+        Act::Check(..) | Act::Point { .. } => None,
     }
 }
 
-fn step_key<'a>(task: &Task<'a>, statement: &'a Statement, step: u32) -> StepKey<'a> {
+pub(crate) fn step_key<'a>(task: &Task<'a>, statement: &'a Statement, step: u32) -> StepKey<'a> {
     StepKey {
         number: task.migration.number,
         direction: task.direction,
@@ -351,14 +490,14 @@ fn step_key<'a>(task: &Task<'a>, statement: &'a Statement, step: u32) -> StepKey
     }
 }
 
-fn remark(outcome: &mut StepOutcome, more: &str) {
+pub(crate) fn remark(outcome: &mut StepOutcome, more: &str) {
     if let StepOutcome::Done { note } = outcome {
         *note = Some(note.take().map_or_else(|| more.to_owned(), |note| format!("{note}, {more}")));
     }
 }
 
 /// Longer with each try, and never the same for two who wait for each other.
-fn pause(tries: u32) -> Duration {
+pub(crate) fn pause(tries: u32) -> Duration {
     let most = 50_u64.saturating_mul(1 << tries.min(5)).min(1_000);
     let nanos = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)

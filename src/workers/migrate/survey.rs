@@ -10,6 +10,7 @@ use super::classify::Kind;
 use super::database::Database;
 use super::files::MigrationSet;
 use super::layout::Tool;
+use super::lint::{Finding, Knowledge, lint};
 use super::runner::broke;
 use super::theirs::{self, Baseline, Foreign, Sameness};
 use crate::run::job::Failure;
@@ -65,13 +66,24 @@ pub struct PlannedStep {
     pub alone: bool,
     /// The statement.
     pub sql: String,
+    /// What the linter says of it, by the files alone.
+    pub findings: Vec<Finding>,
 }
 
 /// Every statement of the ways there, by the files alone.
 pub fn steps(set: &MigrationSet) -> Vec<PlannedStep> {
+    let said = lint(set, &Knowledge::default());
     let of = |migration: &super::files::Migration| {
         let (number, file) = (migration.number, migration.up.file.to_string());
-        let step = move |statement: &super::split::Statement| PlannedStep {
+        let about = |place: usize| {
+            let here = |one: &&Finding| {
+                one.is_raised()
+                    && (one.number, one.place, one.direction) == (number, place, super::book::Direction::Up)
+            };
+            said.iter().filter(here).cloned().collect()
+        };
+        let step = |(place, statement): (usize, &super::split::Statement)| PlannedStep {
+            findings: about(place),
             number,
             file: file.clone(),
             line: statement.line,
@@ -80,7 +92,7 @@ pub fn steps(set: &MigrationSet) -> Vec<PlannedStep> {
             alone: statement.shape.transaction == super::classify::Transaction::Never,
             sql: statement.text.to_string(),
         };
-        migration.up.statements.iter().map(step).collect::<Vec<_>>()
+        migration.up.statements.iter().enumerate().map(step).collect::<Vec<_>>()
     };
     set.migrations.iter().flat_map(of).collect()
 }
@@ -147,6 +159,29 @@ pub async fn verify(db: &Database, set: &MigrationSet) -> Result<Vec<(u64, Answe
         answers.push((number, Answer { name: "the file is as it was applied".into(), ok, detail }));
         let asked = ask(&mut session, &migration.checks.file, &migration.checks.after).await?;
         answers.extend(asked.into_iter().map(|answer| (number, answer)));
+    }
+    Ok(answers)
+}
+
+/// Asks the checks after the way back, of every migration that was taken back.
+pub async fn verify_back(db: &Database, set: &MigrationSet) -> Result<Vec<(u64, Answer)>, Failure> {
+    let mut session = db.session("verify").await?;
+    let book = Book::read(&mut session).await.map_err(|e| broke("reading the bookkeeping", &e))?;
+    let mut answers = Vec::new();
+    if !super::book::exists(&mut session).await.map_err(|e| broke("reading the bookkeeping", &e))? {
+        return Ok(answers);
+    }
+    let back: Vec<i64> =
+        sqlx::query_scalar("SELECT DISTINCT number FROM gonogo.history WHERE what = 'forgotten'")
+            .fetch_all(&mut session)
+            .await
+            .map_err(|e| broke("reading the history", &e))?;
+    let went = |number: u64| i64::try_from(number).is_ok_and(|number| back.contains(&number));
+    let back =
+        set.migrations.iter().filter(|one| !book.entries.contains_key(&one.number) && went(one.number));
+    for migration in back {
+        let asked = ask(&mut session, &migration.checks.file, &migration.checks.after_down).await?;
+        answers.extend(asked.into_iter().map(|answer| (migration.number, answer)));
     }
     Ok(answers)
 }

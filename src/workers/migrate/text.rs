@@ -63,7 +63,7 @@ pub(crate) fn decode(file: &str, bytes: Vec<u8>) -> Result<Text, Failure> {
     let mut text = String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
         let before = error.as_bytes().get(..at).unwrap_or_default();
-        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let line = before.split(|byte| *byte == b'\n').count();
         let byte = error.as_bytes().get(at).copied().unwrap_or_default();
         refused(
             format!("{file}:{line}: not UTF-8: byte {byte:#04x} at {at}"),

@@ -6,9 +6,11 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use sqlx::postgres::PgConnection;
 
+use super::forecast::Forecast;
 use super::split::Statement;
 use crate::run::job::{Failure, StepOutcome, StepPlan};
 use crate::run::live::MigrateLive;
+use crate::run::steer::Steered;
 pub use crate::workers::Edge;
 
 /// Told what happens, asked at each edge. What is told must be durable before the future ends, except for moments.
@@ -26,6 +28,14 @@ pub trait Watcher: Send + Sync {
     /// Ends when a person wants the running statement cancelled.
     fn cancelled(&self) -> BoxFuture<'_, ()> {
         Box::pin(std::future::pending())
+    }
+    /// What people have said since the run was asked for, oldest first.
+    fn steered(&self) -> Vec<Steered> {
+        Vec::new()
+    }
+    /// What came of the wish at that place.
+    fn answered(&self, _steer: u32, _outcome: StepOutcome) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(async { Ok(()) })
     }
     /// Who looks at each statement from inside; nobody on the day itself.
     fn probe(&self) -> Option<&dyn Probe> {
@@ -69,6 +79,10 @@ pub struct Moment {
     pub unit: String,
     /// Where the figure comes from.
     pub source: String,
+    /// Of the unit in a second, smoothed, where it was measured over some seconds.
+    pub rate: Option<f64>,
+    /// Seconds still to go in this step, from and to.
+    pub left: Option<(u64, u64)>,
     /// Locks, clients, log.
     pub live: MigrateLive,
 }
@@ -95,8 +109,16 @@ pub struct Options {
     pub runner_wait: Duration,
     /// The longest that a client may wait before the plan pauses itself.
     pub client_budget: Duration,
+    /// How long a batch should take.
+    pub batch_target: Duration,
+    /// How far a standby may be behind before batches wait for it.
+    pub lag_budget: Duration,
+    /// How much log the server may write in a second before batches wait, in bytes.
+    pub wal_budget: u64,
     /// Whether a proven backup must be there.
     pub backup: BackupGate,
+    /// What a rehearsal measured, where there was one.
+    pub forecast: Option<std::sync::Arc<Forecast>>,
 }
 
 impl Default for Options {
@@ -107,7 +129,11 @@ impl Default for Options {
             wait_budget: Duration::from_mins(10),
             runner_wait: Duration::from_secs(30),
             client_budget: Duration::from_millis(200),
+            batch_target: Duration::from_millis(50),
+            lag_budget: Duration::from_secs(5),
+            wal_budget: 100_000_000,
             backup: BackupGate::Required,
+            forecast: None,
         }
     }
 }
@@ -123,6 +149,8 @@ pub struct Report {
     pub skipped: usize,
     /// The longest wait of a client, where it was measured.
     pub worst_wait_ms: Option<f64>,
+    /// What a person should know besides, in words.
+    pub remarks: Vec<String>,
     /// Whether it came to its end.
     pub ended: Ended,
 }

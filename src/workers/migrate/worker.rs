@@ -8,12 +8,15 @@ use secrecy::SecretString;
 use super::book::Direction;
 use super::dryrun::{self, DryRun, Ground, Record, Rehearsal, Wanted, Weight};
 use super::forecast::Forecast;
+use super::inverse::with_inverses;
+use super::restore::Shelf;
 use super::watch::{BackupGate, Ended, Moment, Options, Report, Watcher};
-use super::{Database, MigrationSet, backup, down, up};
-use crate::plan::config::{Layout, Rehearsal as RehearsalRule};
+use super::{Database, MigrationSet, Target, backup, down, up};
+use crate::plan::Config;
+use crate::plan::config::{BackupTo, Layout, Rehearsal as RehearsalRule};
 use crate::run::job::{Facts, RehearsedMigration};
 use crate::run::live::{More, Progress};
-use crate::run::{Failure, JobKind, StepOutcome, StepPlan, WorkerId};
+use crate::run::{Failure, JobKind, Steered, StepOutcome, StepPlan, WorkerId};
 use crate::workers::{Desk, Edge, End, Kit, Worker};
 
 /// Does backups and migrations.
@@ -36,12 +39,17 @@ impl MigrateWorker {
             by: desk.job().by.name.to_string(),
             // Whether it may go without a backup is the plan's to decide, not the worker's.
             backup: BackupGate::Required,
+            // A forecast that cannot be read is none; the rehearsal that left it says so itself.
+            forecast: Forecast::load(&Forecast::path(desk.store().path()))
+                .ok()
+                .flatten()
+                .map(std::sync::Arc::new),
             ..Options::default()
         };
         let watcher = DeskWatcher { desk };
         match &desk.job().kind {
             JobKind::Backup => {
-                let report = backup(&db, &set, &options, &watcher).await?;
+                let report = backup(&db, &set, &target(&self.kit)?, &options, &watcher).await?;
                 Ok(end(&report, "backed up, restored once and compared".into(), Facts::None))
             }
             JobKind::RehearseMigrations => self.rehearse(desk, &db, &set).await,
@@ -52,6 +60,7 @@ impl MigrateWorker {
             }
             JobKind::MigrateDown { to } => {
                 self.demanded(&db, &set, Direction::Down, *to).await?;
+                let set = with_inverses(&db, &set, *to).await?;
                 let report = down(&db, &set, *to, &options, &watcher).await?;
                 Ok(end(&report, summary("back", &report), facts(&report)))
             }
@@ -171,6 +180,31 @@ pub async fn database(url: &SecretString) -> Result<Database, Failure> {
     Database::connect(url, "gonogo").await
 }
 
+/// Where the configuration wants backups. A secret that is named must be there: nobody would notice that it was not used.
+pub fn target(kit: &Kit) -> Result<Target, Failure> {
+    let database = &kit.config().database;
+    target_of(kit.config(), kit.path(&database.backup_dir), |name| kit.secret(name))
+}
+
+/// The same, by whoever finds the secrets.
+pub fn target_of(
+    config: &Config,
+    dir: PathBuf,
+    secret: impl Fn(&str) -> Result<SecretString, Failure>,
+) -> Result<Target, Failure> {
+    Ok(match config.database.backup {
+        BackupTo::Schema => Target::Schema,
+        BackupTo::File => {
+            Target::Files { dir, secret: config.database.backup_key_env.as_deref().map(secret).transpose()? }
+        }
+    })
+}
+
+/// Where the configuration's backups lie. Without its secret those that are not encrypted can still be read.
+pub fn shelf_of(config: &Config, dir: PathBuf, secret: impl Fn(&str) -> Option<SecretString>) -> Shelf {
+    Shelf { dir: Some(dir), secret: config.database.backup_key_env.as_deref().and_then(secret) }
+}
+
 /// What a run came to, in a line.
 pub fn summary(way: &str, report: &Report) -> String {
     let applied: Vec<String> = report.applied.iter().map(|number| format!("{number:03}")).collect();
@@ -178,7 +212,12 @@ pub fn summary(way: &str, report: &Report) -> String {
     let worst = report
         .worst_wait_ms
         .map_or(String::new(), |worst| format!("; longest wait of a client {worst:.0} ms"));
-    format!("{way}: {} steps done, {} not needed; applied now: {applied}{worst}", report.done, report.skipped)
+    let remarks: Vec<&str> = report.remarks.iter().flat_map(|remark| ["; ", remark]).collect();
+    let remarks = remarks.concat();
+    format!(
+        "{way}: {} steps done, {} not needed; applied now: {applied}{worst}{remarks}",
+        report.done, report.skipped
+    )
 }
 
 /// The figures that others need.
@@ -223,8 +262,8 @@ impl Watcher for DeskWatcher<'_> {
             total: moment.total,
             unit: moment.unit,
             source: moment.source,
-            rate: None,
-            left: None,
+            rate: moment.rate,
+            left: moment.left,
             more: More::Migrate(moment.live),
         });
     }
@@ -235,5 +274,13 @@ impl Watcher for DeskWatcher<'_> {
 
     fn cancelled(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.desk.given_up())
+    }
+
+    fn steered(&self) -> Vec<Steered> {
+        self.desk.steered()
+    }
+
+    fn answered(&self, steer: u32, outcome: StepOutcome) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(self.desk.answered(steer, outcome))
     }
 }

@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 
 use super::{Taken, Way, plan_of, step};
 use crate::plan::RungKind;
+use crate::run::live::Seen;
 use crate::run::{Failure, StepPlan, WorkerId};
 use crate::services::retry::Poll;
 use crate::workers::Desk;
@@ -19,6 +20,9 @@ use crate::workers::stop::{Stop, go_on};
 pub trait Downs: std::fmt::Debug + Send + Sync + 'static {
     /// The numbers of the migrations that are applied and have a way back, newest first.
     fn applied<'a>(&'a self, desk: &'a Desk) -> BoxFuture<'a, Result<Vec<u64>, Failure>>;
+
+    /// Counts what would be lost if it were taken now, and says what speaks against it. Changes nothing.
+    fn outlook(&self) -> BoxFuture<'_, Result<Seen, Failure>>;
 
     /// Counts what would be lost.
     fn loss<'a>(&'a self, desk: &'a Desk) -> BoxFuture<'a, Result<String, Failure>>;

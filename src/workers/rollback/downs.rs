@@ -4,12 +4,15 @@ use futures_util::future::BoxFuture;
 
 use super::Downs;
 use crate::run::job::{StepOutcome, StepStatus};
-use crate::run::live::{More, Progress};
-use crate::run::{Failure, StepPlan};
-use crate::workers::migrate::worker::{database, migrations};
+use crate::run::live::{More, Outlook, Progress, Seen};
+use crate::run::steer::all_let;
+use crate::run::{Failure, Steered, StepPlan};
+use crate::workers::migrate::dryrun::{Record, standings};
+use crate::workers::migrate::inverse::{back_plan, with_inverses};
+use crate::workers::migrate::worker::{database, migrations, target};
 use crate::workers::migrate::{
     BackupGate, Database, Edge, Ended, MigrationSet, Moment, Options, Report, Watcher, backup, down, loss,
-    status, verify,
+    status, verify_back,
 };
 use crate::workers::{Desk, Kit};
 
@@ -20,11 +23,41 @@ const BACKUP_STEP: u32 = 2;
 #[derive(Debug)]
 pub struct EngineDowns(pub Kit);
 
+/// What lies ahead on the way back.
+struct Ahead {
+    lost: Vec<(String, u64)>,
+    /// What speaks against it, and does not forbid it.
+    against: Vec<String>,
+    missing: Vec<String>,
+}
+
 impl EngineDowns {
     async fn open(&self) -> Result<(Database, MigrationSet), Failure> {
         let deployment = &self.0.config().deployment;
         let set = migrations(self.0.path(&deployment.migrations), deployment.layout).await?;
         Ok((database(&self.0.database_url()?).await?, set))
+    }
+
+    async fn ahead(&self) -> Result<Ahead, Failure> {
+        let (db, set) = self.open().await?;
+        let record = Record::load(&Record::path(&self.0.path(&self.0.config().store.path)))?;
+        let standings = standings(&db, &set, record.as_ref()).await?;
+        let mut ahead =
+            Ahead { lost: loss(&db, &set, None).await?, against: Vec::new(), missing: Vec::new() };
+        for plan in back_plan(&db, &set, None).await? {
+            if plan.down_file.is_none() && (plan.recorded.is_none() || !plan.gaps.is_empty()) {
+                ahead.missing.push(format!("{} has no way back", plan.title));
+            }
+            let standing = set.migrations.iter().zip(&standings).find(|(one, _)| one.number == plan.number);
+            if let Some((_, standing)) = standing.filter(|(_, standing)| !standing.way_back()) {
+                ahead.against.push(format!("{} is no rollback yet: {standing}", plan.title));
+            }
+            let takes = plan.differences.unwrap_or_default().takes;
+            ahead.against.extend(
+                takes.into_iter().map(|what| format!("the down file of {} takes {what}", plan.title)),
+            );
+        }
+        Ok(ahead)
     }
 
     fn options(desk: &Desk, backup: BackupGate) -> Options {
@@ -43,16 +76,28 @@ impl Downs for EngineDowns {
         })
     }
 
-    fn loss<'a>(&'a self, _desk: &'a Desk) -> BoxFuture<'a, Result<String, Failure>> {
+    fn outlook(&self) -> BoxFuture<'_, Result<Seen, Failure>> {
         Box::pin(async move {
-            let (db, set) = self.open().await?;
-            let lost = loss(&db, &set, None).await?;
-            let parts: Vec<String> = lost
-                .iter()
-                .filter(|(_, rows)| *rows > 0)
-                .map(|(what, rows)| format!("{what}: {rows}"))
-                .collect();
-            Ok(if parts.is_empty() { "no row would be set aside".into() } else { parts.join(", ") })
+            let Ahead { lost, against, missing } = self.ahead().await?;
+            Ok(Seen::Counted { lost, against: [missing, against].concat() })
+        })
+    }
+
+    fn loss<'a>(&'a self, desk: &'a Desk) -> BoxFuture<'a, Result<String, Failure>> {
+        Box::pin(async move {
+            let Ahead { lost, against, missing } = self.ahead().await?;
+            // What is missing is found out before anything is stopped or changed. What a file takes too much is a matter of its words
+            // here; where it is so, the step that would do it is rolled back.
+            if !missing.is_empty() {
+                return Err(Failure {
+                    what: missing.join("; "),
+                    state: "nothing was taken back".into(),
+                    next: "see gonogo migrate down --plan; write the down file, or go back with the backup"
+                        .into(),
+                });
+            }
+            let seen = Seen::Counted { lost, against };
+            Ok(Outlook { at: desk.clock().now(), seen }.words())
         })
     }
 
@@ -64,7 +109,8 @@ impl Downs for EngineDowns {
             }
             let (db, set) = self.open().await?;
             let watcher = Within { desk, step: BACKUP_STEP, names: std::sync::Mutex::default() };
-            let report = backup(&db, &set, &Self::options(desk, BackupGate::Waived), &watcher).await?;
+            let options = Self::options(desk, BackupGate::Waived);
+            let report = backup(&db, &set, &target(&self.0)?, &options, &watcher).await?;
             ended(&report, "copied, restored once and compared".into())
         })
     }
@@ -77,12 +123,16 @@ impl Downs for EngineDowns {
     ) -> BoxFuture<'a, Result<String, Failure>> {
         Box::pin(async move {
             let (db, set) = self.open().await?;
-            let stays = set.migrations.iter().map(|other| other.number).filter(|other| *other < migration);
+            let stays =
+                set.migrations.iter().map(|other| other.number).filter(|other| *other < migration).max();
             let watcher = Within { desk, step, names: std::sync::Mutex::default() };
             // Its backup is the emergency backup, made two steps before.
             let options = Self::options(desk, BackupGate::Waived);
-            let report = down(&db, &set, stays.max(), &options, &watcher).await?;
-            let words = format!("{} steps done, {} not needed", report.done, report.skipped);
+            let set = with_inverses(&db, &set, stays).await?;
+            let report = down(&db, &set, stays, &options, &watcher).await?;
+            let left: Vec<&str> = report.remarks.iter().flat_map(|remark| ["; ", remark]).collect();
+            let left = left.concat();
+            let words = format!("{} steps done, {} not needed{left}", report.done, report.skipped);
             ended(&report, words)
         })
     }
@@ -98,9 +148,13 @@ impl Downs for EngineDowns {
                     next: "take this rung again: it goes on where it was".into(),
                 });
             }
-            let answers = verify(&db, &set).await?;
+            // From outside of the run: a session of its own asks the checks after the way back once more.
+            let answers = verify_back(&db, &set).await?;
             match answers.iter().find(|(_, answer)| !answer.ok) {
-                None => Ok("the checks after the way back hold".into()),
+                None if answers.is_empty() => {
+                    Ok("all are run down; no migration has a check to ask after it".into())
+                }
+                None => Ok(format!("{} checks after the way back hold", answers.len())),
                 Some((number, answer)) => Err(Failure {
                     what: format!("{number:03}: {} does not hold: {}", answer.name, answer.detail),
                     state: "all are run down".into(),
@@ -181,5 +235,19 @@ impl Watcher for Within<'_> {
 
     fn cancelled(&self) -> BoxFuture<'_, ()> {
         Box::pin(self.desk.given_up())
+    }
+
+    fn steered(&self) -> Vec<Steered> {
+        let mut said = self.desk.steered();
+        // Whoever took this rung typed the name of what it loses: that leads beyond every point of no return on the way.
+        let steps = self.names.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let job = self.desk.job();
+        said.extend(all_let(&steps, &job.by, job.requested));
+        drop(steps);
+        said
+    }
+
+    fn answered(&self, steer: u32, outcome: StepOutcome) -> BoxFuture<'_, Result<(), Failure>> {
+        Box::pin(self.desk.answered(steer, outcome))
     }
 }

@@ -7,6 +7,7 @@ mod database;
 mod deployment;
 mod downs;
 mod flag;
+mod outlook;
 mod watch;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use futures_util::future::BoxFuture;
 
 pub use database::Downs;
 pub use downs::EngineDowns;
+pub use outlook::Lookout;
 
 use super::stop::{self, Stop};
 use super::{Desk, End, Kit, Worker};
@@ -169,7 +171,7 @@ fn rung(desk: &Desk, order: u8) -> Result<Rung, Failure> {
 }
 
 fn step(name: &str, group: Option<&str>) -> StepPlan {
-    StepPlan { name: name.into(), detail: None, group: group.map(Into::into) }
+    StepPlan { name: name.into(), group: group.map(Into::into), ..StepPlan::default() }
 }
 
 fn plan_of(names: &[&str]) -> Vec<StepPlan> {

@@ -5,6 +5,7 @@
 //! follow from a proof is `run::decide`'s.
 
 mod command;
+mod contract;
 mod env;
 mod events;
 mod expect;
@@ -93,6 +94,7 @@ impl Case<'_> {
             Check::Pulse => events::pulse(self).await,
             Check::Migrations { only } => migrations::prove(self, *only).await,
             Check::Import => imported::prove(self).await,
+            Check::Contract => contract::prove(self).await,
             Check::NewErrors => issues::prove(self).await,
             Check::Metric { name } => gauge::prove(self, name).await,
             Check::Flag { share } => flag::prove(self, *share).await,
@@ -155,6 +157,7 @@ const fn name(check: &Check) -> &'static str {
         Check::Pulse => "ask Pulse for one profile",
         Check::Migrations { .. } => "run the migrations' checks",
         Check::Import => "compare what was imported with Pulse's total",
+        Check::Contract => "try a sample of Pulse's profiles against the migrated schema, and roll it back",
         Check::NewErrors => "ask Sentry for new errors",
         Check::Metric { .. } => "read the gauge",
         Check::Flag { .. } => "read the flag, and see it as clients do",

@@ -46,8 +46,7 @@ pub(super) async fn prove(case: &Case<'_>, query: Option<&str>, expect: Option<&
 pub(super) async fn open(kit: &Kit) -> Result<PgConnection, Failure> {
     let url = kit.database_url()?;
     let next = format!("look whether the server runs, and at {}", kit.config().database.url_env);
-    let failed =
-        |error: sqlx::Error| failure(format!("the database does not let us in: {error}"), next.clone());
+    let failed = |error: sqlx::Error| failure(format!("no session with the database: {error}"), next.clone());
     let connect = async {
         let mut session = PgConnection::connect(url.expose_secret()).await?;
         session

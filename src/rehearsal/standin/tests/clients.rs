@@ -155,6 +155,7 @@ async fn the_import_reads_every_profile_as_a_profile() {
         api: url(&day.standins.urls.pulse),
         token: secret(&day.keys.pulse),
         timeout: Duration::from_secs(10),
+        attempts: 3,
     };
     let pulse = pulse::Pulse::new(&config, &day.clock).unwrap();
     assert_eq!(pulse.authorised().await.unwrap().value, Some(1_500));

@@ -1,4 +1,4 @@
-INSERT INTO gonogo.pulse_staging (
+INSERT INTO pulse_staging (
   pulse_id, name, first_name, last_name, email, email_key, phone, relationship_score, relationship_trend,
   last_interaction_date, total_interactions, preferred_channel, communication_frequency, tags, notes, is_favorite,
   is_blocked, pulse_updated_at, data_hash, run, round)
@@ -15,5 +15,4 @@ ON CONFLICT (pulse_id) DO UPDATE SET
   total_interactions = EXCLUDED.total_interactions, preferred_channel = EXCLUDED.preferred_channel,
   communication_frequency = EXCLUDED.communication_frequency, tags = EXCLUDED.tags, notes = EXCLUDED.notes,
   is_favorite = EXCLUDED.is_favorite, is_blocked = EXCLUDED.is_blocked, pulse_updated_at = EXCLUDED.pulse_updated_at,
-  data_hash = EXCLUDED.data_hash, run = EXCLUDED.run, round = EXCLUDED.round,
-  verdict = NULL, reason = NULL, contact_id = NULL, rivals = NULL, done = false
+  data_hash = EXCLUDED.data_hash, run = EXCLUDED.run, round = EXCLUDED.round

@@ -34,15 +34,60 @@ async fn bad_profiles_are_set_aside_with_their_reasons() {
 }
 
 #[tokio::test]
-async fn too_many_refusals_stop_it_before_a_contact_is_written() {
+async fn too_many_refusals_stop_it_and_it_asks_and_goes_on_with_a_reason() {
     let mut rig =
         Rig::new("bad-data", 0.001, 600, 1_600, "page_size = 400\nquarantine_share = 0.002\n").await;
-    rig.remember().await;
     rig.ask(JobKind::Import).await;
-    let failure = rig.failure().await;
-    assert!(failure.what.contains("0.2 %") && failure.state.contains("no contact was written"), "{failure}");
-    assert_eq!(rig.number("SELECT count(*) FROM contacts WHERE pulse_last_synced_at IS NOT NULL").await, 0);
+    let question = rig.question().await;
+    assert!(
+        question.what.contains("more than is allowed") && question.what.contains("no contact is written"),
+        "{question:?}"
+    );
+    let synced = "SELECT count(*) FROM contacts WHERE pulse_last_synced_at IS NOT NULL";
+    assert_eq!(rig.number(synced).await, 0);
     assert!(rig.number("SELECT count(*) FROM gonogo.import_rejects").await > 0, "a person can look at them");
+
+    // A cockpit that dies meanwhile asks the same again, once.
+    rig.kill();
+    rig.man();
+    let dev = Actor::person("dev", Role::Devops);
+    loop {
+        let question = rig.question().await;
+        let id = *rig.store.now().jobs.keys().next_back().unwrap();
+        let reason = format!("known at Pulse: {}", question.what.len());
+        rig.store.submit(&dev, Command::GoOn { job: id, reason }).await.unwrap();
+        // Each answer allows twice as much as was asked about, so that it is asked a few times at most.
+        let mut state = rig.store.state();
+        let news = |state: &Arc<State>| {
+            state.jobs[&id].is_over() || state.jobs[&id].question().is_some_and(|now| *now != question)
+        };
+        if tokio::time::timeout(Duration::from_mins(1), state.wait_for(news)).await.unwrap().unwrap().jobs
+            [&id]
+            .is_over()
+        {
+            break;
+        }
+    }
+    let totals = rig.totals().await;
+    assert_eq!(sum(&totals), 1_600, "{totals:?}");
+    assert!(totals.quarantined > 3 && totals.imported > 300);
+    let asked = |record: &Arc<crate::run::Record>| matches!(record.event, crate::run::Event::JobAsked { .. });
+    let times = rig.store.now().tail.iter().filter(|record| asked(record)).count();
+    assert!((1..=3).contains(&times), "asked {times} times");
+    rig.leave().await;
+}
+
+#[tokio::test]
+async fn asked_and_cancelled_it_keeps_its_place_and_writes_nothing() {
+    let mut rig =
+        Rig::new("bad-data", 0.001, 600, 1_600, "page_size = 400\nquarantine_share = 0.002\n").await;
+    rig.ask(JobKind::Import).await;
+    rig.question().await;
+    let id = *rig.store.now().jobs.keys().next_back().unwrap();
+    rig.store.submit(&Actor::person("dev", Role::Devops), Command::Cancel(id)).await.unwrap();
+    assert!(matches!(rig.outcome().await, Outcome::Cancelled { .. }));
+    assert_eq!(rig.number("SELECT count(*) FROM contacts WHERE pulse_last_synced_at IS NOT NULL").await, 0);
+    assert!(rig.number("SELECT max(pages) FROM gonogo.import_state").await > 0);
     rig.leave().await;
 }
 
@@ -57,13 +102,27 @@ async fn what_nobody_foresaw_is_found_by_halving_and_costs_nobody_else() {
     assert_eq!((totals.quarantined, sum(&totals)), (1, 500), "{totals:?}");
     let said = "SELECT count(*) FROM gonogo.import_rejects WHERE pulse_id = '{id}' AND reason LIKE '%nobody_foresaw' AND sqlstate = '23514'";
     assert_eq!(rig.number(&said.replace("{id}", &id)).await, 1);
-    // Mended, it is brought by the next run, and nothing else is written.
+    // Not mended, it is refused again and stays; mended, it is brought by another look at it alone.
+    let again = rig.done(JobKind::Retry).await;
+    assert_eq!((again.fetched, again.quarantined, sum(&again)), (1, 1, 1), "{again:?}");
+    assert_eq!(rig.number(&said.replace("{id}", &id)).await, 1);
     sqlx::raw_sql("ALTER TABLE contacts DROP CONSTRAINT nobody_foresaw")
         .execute(&mut rig.database)
         .await
         .unwrap();
-    let again = rig.done(JobKind::Import).await;
-    assert_eq!((again.quarantined, again.imported + again.updated), (0, 1), "{again:?}");
+    let served = rig.world.read(|state| state.pulse_pages);
+    let again = rig.done(JobKind::Retry).await;
+    assert_eq!((again.fetched, again.quarantined, again.imported + again.updated), (1, 0, 1), "{again:?}");
+    assert_eq!(rig.world.read(|state| state.pulse_pages), served, "Pulse was not asked");
+    assert_eq!(rig.number("SELECT count(*) FROM gonogo.import_rejects").await, 0);
+    let stamps = rig.stamps().await;
+    let whole = rig.done(JobKind::Import).await;
+    assert_eq!(
+        (whole.imported, whole.updated, whole.quarantined),
+        (0, 0, 0),
+        "it is what Pulse says: {whole:?}"
+    );
+    assert_eq!(rig.stamps().await, stamps);
     rig.leave().await;
 }
 

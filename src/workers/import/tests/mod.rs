@@ -2,7 +2,10 @@
 //! where a wait is what is tested.
 
 mod bad;
+mod beside;
+mod contract;
 mod exact;
+mod person;
 mod resumed;
 mod synced;
 
@@ -92,6 +95,19 @@ impl Rig {
         self.crew = Some(Crew::start(&self.store, &"here".into(), posts));
     }
 
+    /// Sends others to their posts, in the same cockpit.
+    fn also(&self, posts: impl IntoIterator<Item = Post>) -> Crew {
+        Crew::start(&self.store, &"here".into(), posts)
+    }
+
+    /// Waits for a state.
+    async fn state(&self, holds: impl FnMut(&Arc<State>) -> bool) -> Arc<State> {
+        let mut state = self.store.state();
+        let seen =
+            tokio::time::timeout(Duration::from_mins(2), state.wait_for(holds)).await.expect("in time");
+        Arc::clone(&seen.unwrap())
+    }
+
     /// Ends the crew where it is, as a kill does.
     fn kill(&mut self) {
         self.crew = None;
@@ -119,6 +135,18 @@ impl Rig {
             Outcome::Succeeded { facts: Facts::Imported(totals), .. } => totals,
             other => panic!("{other:#?}"),
         }
+    }
+
+    /// Waits until the newest job asks, and says what.
+    async fn question(&self) -> crate::run::job::Question {
+        let mut state = self.store.state();
+        let asks =
+            |state: &Arc<State>| state.jobs.values().next_back().is_some_and(|job| job.question().is_some());
+        let state = tokio::time::timeout(Duration::from_mins(2), state.wait_for(asks))
+            .await
+            .expect("in time")
+            .unwrap();
+        state.jobs.values().next_back().and_then(|job| job.question().cloned()).unwrap()
     }
 
     async fn failure(&self) -> Failure {

@@ -4,7 +4,7 @@ use super::*;
 use crate::run::JobStatus;
 
 const PAGES: &str = "SELECT coalesce(max(pages), 0) FROM gonogo.import_state";
-const MERGED: &str = "SELECT coalesce(max(imported + updated), 0) FROM gonogo.import_state";
+const MERGED: &str = "SELECT coalesce(sum(imported + updated), 0)::bigint FROM gonogo.import_batches";
 
 async fn uncut(import: &str) -> Vec<String> {
     let mut rig = Rig::new("smooth", 0.001, 600, 900, import).await;
@@ -92,7 +92,10 @@ async fn staging_that_is_gone_begins_anew_and_doubles_nobody() {
     rig.until(MERGED, 100).await;
     rig.kill();
     // As after a crash of the server: what is unlogged is empty. The killed backend may still be at its last statement.
-    sqlx::raw_sql("TRUNCATE gonogo.pulse_staging").execute(&mut rig.database).await.unwrap();
+    sqlx::raw_sql("TRUNCATE gonogo.pulse_staging, gonogo.pulse_plan")
+        .execute(&mut rig.database)
+        .await
+        .unwrap();
     rig.kit.clock().jump_to(rig.kit.clock().now() + chrono::TimeDelta::seconds(61));
     rig.man();
     let totals = rig.totals().await;

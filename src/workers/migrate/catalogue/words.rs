@@ -127,16 +127,13 @@ pub(super) fn settled(kind: Kind, definition: &str) -> Cow<'_, str> {
         let (before, array) = rest.split_at(at);
         let array = array.get(OPEN.len()..).unwrap_or_default();
         text.push_str(before);
-        match elements(array) {
-            Some((elements, to, after)) => {
-                let cast: Vec<String> = elements.iter().map(|element| format!("({element})::{to}")).collect();
-                text.extend(["ARRAY[", &cast.join(", "), "]"]);
-                rest = after;
-            }
-            None => {
-                text.push_str(OPEN);
-                rest = array;
-            }
+        if let Some((elements, to, after)) = elements(array) {
+            let cast: Vec<String> = elements.iter().map(|element| format!("({element})::{to}")).collect();
+            text.extend(["ARRAY[", &cast.join(", "), "]"]);
+            rest = after;
+        } else {
+            text.push_str(OPEN);
+            rest = array;
         }
     }
     text.push_str(rest);

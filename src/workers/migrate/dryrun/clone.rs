@@ -79,6 +79,11 @@ impl Ground {
         Ok(ground)
     }
 
+    /// The server that it is on, and its name there: whoever wants several copies makes them from it.
+    pub fn branches(&self) -> Option<(&Scratch, &str)> {
+        self.scratch.as_ref().map(|scratch| (scratch, NAME))
+    }
+
     /// The way to the copy.
     pub async fn database(&self) -> Result<Database, Failure> {
         let scratch = self.scratch.as_ref().ok_or_else(|| Failure {

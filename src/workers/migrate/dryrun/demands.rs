@@ -92,9 +92,13 @@ pub(super) fn demands(text: &str) -> Vec<Demand> {
                 return found;
             };
             let list = create.partition_item_list();
-            let items: Vec<_> = list.iter().flat_map(|list| list.partition_items()).collect();
-            let keys: Vec<String> =
-                items.iter().filter_map(|item| item.expr()).map(|expr| written(expr.syntax())).collect();
+            let items: Vec<_> =
+                list.iter().flat_map(squawk_syntax::ast::PartitionItemList::partition_items).collect();
+            let keys: Vec<String> = items
+                .iter()
+                .filter_map(squawk_syntax::ast::PartitionItem::expr)
+                .map(|expr| written(expr.syntax()))
+                .collect();
             let columns = keys.iter().filter(|key| is_name(key)).cloned().collect();
             let filter = create.where_clause().map(|clause| {
                 let text = written(clause.syntax());

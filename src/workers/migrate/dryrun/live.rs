@@ -17,6 +17,7 @@ use crate::workers::migrate::catalogue::{self, Scope};
 use crate::workers::migrate::checks;
 use crate::workers::migrate::classify::Kind;
 use crate::workers::migrate::database::{Database, run};
+use crate::workers::migrate::define::Thing;
 use crate::workers::migrate::errors::say;
 use crate::workers::migrate::files::{Migration, MigrationSet};
 use crate::workers::migrate::plan::Plan;
@@ -247,7 +248,7 @@ impl Asker<'_> {
                         "has_table_privilege(c.oid, 'REFERENCES') FROM pg_class c WHERE c.oid = to_regclass({table})"
                     ),
                 ),
-                Kind::CreateTrigger { .. } => (
+                Kind::Create { what: Thing::Trigger, .. } => (
                     "TRIGGER on it",
                     format!(
                         "has_table_privilege(c.oid, 'TRIGGER') FROM pg_class c WHERE c.oid = to_regclass({table})"
@@ -281,7 +282,7 @@ impl Asker<'_> {
             }
         }
         let schema = match &statement.shape.kind {
-            Kind::CreateTable { name, .. } | Kind::CreateView { name } => {
+            Kind::CreateTable { name, .. } | Kind::Create { what: Thing::View, name, .. } => {
                 Some(name.split_once('.').map_or("public", |(schema, _)| schema))
             }
             _ => None,
@@ -322,6 +323,7 @@ impl Asker<'_> {
     /// The first migration's own checks may be asked now; those of later ones speak of what is not there yet.
     async fn before(&mut self, migration: &Migration) -> Result<(), Failure> {
         let file = &migration.checks.file;
+        let mut asked_in_all = 0;
         for statement in &migration.checks.before {
             let place = format!("{file}:{}", statement.line);
             let asked = async {
@@ -341,11 +343,7 @@ impl Asker<'_> {
                             format!("check before {}: {}: {}", migration.title(), answer.name, answer.detail);
                         self.dry.find(Weight::Fails, &place, what, "correct what it names before the day");
                     }
-                    self.dry.seen(format!(
-                        "{} checks before {} were asked",
-                        answers.len(),
-                        migration.title()
-                    ));
+                    asked_in_all += answers.len();
                 }
                 Err(error) => {
                     self.dry.find(
@@ -357,6 +355,7 @@ impl Asker<'_> {
                 }
             }
         }
+        self.dry.seen(format!("{asked_in_all} checks before {} were asked", migration.title()));
         Ok(())
     }
 

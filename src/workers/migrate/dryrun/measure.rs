@@ -37,10 +37,10 @@ struct Before {
 
 /// A statement with its place in the run.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     pub(super) checksum: Arc<str>,
-    pub(super) file: String,
-    pub(super) traced: Traced,
+    pub(crate) file: String,
+    pub(crate) traced: Traced,
 }
 
 #[derive(Debug, Default)]
@@ -54,14 +54,14 @@ struct Notes {
 
 /// Measures on a clone.
 #[derive(Debug)]
-pub(super) struct Measure {
+pub(crate) struct Measure {
     db: Database,
     units: BTreeMap<String, Unit>,
     notes: Mutex<Notes>,
 }
 
 impl Measure {
-    pub(super) fn new(db: &Database, set: &MigrationSet) -> Self {
+    pub(crate) fn new(db: &Database, set: &MigrationSet) -> Self {
         let scripts =
             set.migrations.iter().flat_map(|migration| std::iter::once(&migration.up).chain(&migration.down));
         let units = scripts.map(|script| (script.file.to_string(), script.unit)).collect();
@@ -73,7 +73,7 @@ impl Measure {
     }
 
     /// Another way begins: up, down, up again.
-    pub(super) async fn begin(&self, way: &str, session: &mut PgConnection) -> Result<(), sqlx::Error> {
+    pub(crate) async fn begin(&self, way: &str, session: &mut PgConnection) -> Result<(), sqlx::Error> {
         let there = files(session).await?.into_keys().collect();
         let mut notes = self.notes();
         way.clone_into(&mut notes.way);
@@ -82,7 +82,7 @@ impl Measure {
     }
 
     /// All that was seen, each lock with how long it was held to the end of its transaction.
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         let mut seen = self.notes().seen.clone();
         let mut after: Option<(String, String, f64)> = None;
         for one in seen.iter_mut().rev() {
@@ -158,13 +158,15 @@ impl Probe for Measure {
                 .filter(|(name, count)| *count > before.scans.get(name).copied().unwrap_or(0))
                 .map(|(name, _)| name)
                 .collect();
+            let there = self.notes().there.clone();
             let full: Vec<String> = resolve(session, statement).await?;
             if matches!(statement.shape.kind, Kind::CreateIndex { .. }) && read.is_empty() {
                 // A build outside of a transaction counts elsewhere; it reads the table all the same.
                 read.clone_from(&full);
             }
             let wrote = if matches!(statement.shape.kind, Kind::Write { .. }) { rows } else { 0 };
-            let there = self.notes().there.clone();
+            // What the migration itself has made is new and empty on the day too.
+            read.retain(|table| there.contains(table));
             let locks: Vec<Held> = held
                 .into_iter()
                 .filter(|(relation, _)| there.contains(relation))

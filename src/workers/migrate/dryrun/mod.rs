@@ -17,6 +17,7 @@ mod words;
 pub use clone::{Ground, Wanted};
 pub use gate::{demanded, standings, unchanged};
 pub use live::live;
+pub(crate) use measure::Measure;
 pub use parsed::{parsed, unparsed};
 pub use record::{Mark, Passed, Record, Standing};
 pub use rehearse::{Rehearsal, rehearse, trace};

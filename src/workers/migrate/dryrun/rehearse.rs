@@ -2,6 +2,7 @@
 //! statement from inside; rehearsed, it goes there migration by migration, back the same way, compares schema and rows with what
 //! was before each, and goes there again. What it measures becomes the forecast, what it proves the record.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use chrono::Utc;
@@ -14,6 +15,8 @@ use super::record::{Mark, Passed, Record};
 use super::report::{DryRun, Level, Weight};
 use super::states::{State, compare, state};
 use crate::run::job::{Failure, StepOutcome, StepPlan};
+use crate::run::steer::all_let;
+use crate::run::{Actor, Steered};
 use crate::workers::migrate::book::{Book, State as Applied};
 use crate::workers::migrate::database::Database;
 use crate::workers::migrate::files::{Migration, MigrationSet};
@@ -149,14 +152,29 @@ fn legs<'a>(pending: &[&'a Migration], level: Level) -> Vec<Leg<'a>> {
 
 impl Leg<'_> {
     fn plan(&self) -> StepPlan {
-        let name = match self {
-            Self::There(_, migration) => format!("rehearse {} there, with its checks", migration.title()),
-            Self::Back(_, migration) => {
-                format!("rehearse {} back, and compare schema and rows", migration.title())
+        let (name, detail) = match self {
+            Self::There(_, migration) => {
+                let file = &migration.up.file;
+                (
+                    format!("{} there", migration.title()),
+                    format!("{file} runs on the clone, statement by statement, its checks before and after"),
+                )
             }
-            Self::Again => "rehearse all of it there again".to_owned(),
+            Self::Back(_, migration) => (
+                format!("{} back", migration.title()),
+                format!("{} runs; then schema and rows are compared with before", down_file(migration)),
+            ),
+            Self::Again => (
+                "all there again".to_owned(),
+                "every up file once more; then schema and rows are compared with the first time".to_owned(),
+            ),
         };
-        StepPlan { name: name.into(), detail: None, group: Some("rehearsal on a clone".into()) }
+        StepPlan {
+            name: name.into(),
+            detail: Some(detail.into()),
+            group: Some("rehearsal on a clone".into()),
+            ..StepPlan::default()
+        }
     }
 
     const fn way(&self) -> &'static str {
@@ -228,7 +246,7 @@ impl Walk<'_> {
         leg: Leg<'_>,
     ) -> Result<String, Failure> {
         self.measure.begin(leg.way(), session).await.map_err(|e| broke("looking at the clone", &e))?;
-        let inner = Inner { outer: self.watcher, measure: &self.measure, step };
+        let inner = Inner { outer: self.watcher, measure: &self.measure, step, steps: Mutex::default() };
         let options = options();
         let ran = match leg {
             Leg::There(_, migration) => up(db, self.set, Some(migration.number), &options, &inner).await,
@@ -316,11 +334,16 @@ impl Walk<'_> {
 
     /// A leg that failed takes its mark with it.
     fn failed(&mut self, leg: Leg<'_>, failure: Failure) {
-        let place = match leg {
-            Leg::There(_, migration) => migration.up.file.to_string(),
-            Leg::Back(_, migration) => down_file(migration),
-            Leg::Again => self.set.origin.to_string(),
-        };
+        // What the engine says begins with the file and the line, wherever it knows them.
+        let said = failure.what.split(": ").find(|part| part.contains(".sql") && !part.contains(' '));
+        let place = said.map_or_else(
+            || match leg {
+                Leg::There(_, migration) => migration.up.file.to_string(),
+                Leg::Back(_, migration) => down_file(migration),
+                Leg::Again => self.set.origin.to_string(),
+            },
+            str::to_owned,
+        );
         let passed = || Passed::Failed { what: failure.what.clone() };
         match leg {
             Leg::There(at, _) | Leg::Back(at, _) => {
@@ -435,11 +458,19 @@ struct Inner<'a> {
     outer: &'a dyn Watcher,
     measure: &'a Measure,
     step: u32,
+    steps: Mutex<Vec<StepPlan>>,
 }
 
 impl Watcher for Inner<'_> {
-    fn planned(&self, _: Vec<StepPlan>) -> BoxFuture<'_, Result<(), Failure>> {
+    fn planned(&self, steps: Vec<StepPlan>) -> BoxFuture<'_, Result<(), Failure>> {
+        *self.steps.lock().unwrap_or_else(PoisonError::into_inner) = steps;
         Box::pin(async { Ok(()) })
+    }
+
+    fn steered(&self) -> Vec<Steered> {
+        // On a clone there is a way back from everything.
+        let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
+        all_let(&steps, &Actor::machine("rehearsal"), Utc::now())
     }
 
     fn step_started(&self, _: u32) -> BoxFuture<'_, Result<(), Failure>> {

@@ -10,7 +10,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 use tokio::sync::Mutex;
 
-use super::Source;
+use super::{Source, keep_recent};
 use crate::plan::Metric;
 use crate::run::live::Reading;
 use crate::services::probe::{CanFail, HealthState, Probe};
@@ -36,7 +36,7 @@ impl AppUptime {
         Self { kit, seen: Mutex::default() }
     }
 
-    async fn look(&self, metric: &Metric, now: DateTime<Utc>) -> Result<Reading, String> {
+    async fn look(&self, metric: &Metric, now: DateTime<Utc>, lag: Duration) -> Result<Reading, String> {
         let probe = self.kit.probe().map_err(|failure| failure.to_string())?;
         let path = &self.kit.config().app.health;
         let mut seen = self.seen.lock().await;
@@ -48,7 +48,7 @@ impl AppUptime {
             );
             return Ok(Reading::NoData { why });
         }
-        Ok(seen.add(metric, now, health.state.is_healthy()))
+        Ok(seen.add(metric, now, lag, health.state.is_healthy()))
     }
 }
 
@@ -75,12 +75,9 @@ impl Seen {
         }
     }
 
-    fn add(&mut self, metric: &Metric, now: DateTime<Utc>, well: bool) -> Reading {
+    fn add(&mut self, metric: &Metric, now: DateTime<Utc>, lag: Duration, well: bool) -> Reading {
         self.probes.push_back((now, well));
-        let from = now - TimeDelta::from_std(metric.window).unwrap_or_default();
-        while self.probes.front().is_some_and(|(at, _)| *at < from) {
-            self.probes.pop_front();
-        }
+        keep_recent(&mut self.probes, metric, now, lag);
         let n = self.probes.len() as u64;
         let bad = self.probes.iter().filter(|(_, well)| !well).count() as u64;
         Reading::Value { value: (n - bad) as f64 * 100.0 / n.max(1) as f64, n, bad: Some(bad) }
@@ -90,7 +87,8 @@ impl Seen {
 impl Source for AppUptime {
     fn read<'a>(&'a self, metric: &'a Metric, store: &'a Store) -> BoxFuture<'a, Reading> {
         Box::pin(async move {
-            self.look(metric, store.clock().now()).await.unwrap_or_else(|why| Reading::Failed { why })
+            let clock = store.clock();
+            self.look(metric, clock.now(), clock.lag()).await.unwrap_or_else(|why| Reading::Failed { why })
         })
     }
 

@@ -10,8 +10,10 @@ mod posthog_page_load;
 mod sentry_error_rate;
 mod sync_success;
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
+use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::future::BoxFuture;
 
 use super::Kit;
@@ -72,6 +74,27 @@ fn share(bad: u64, n: u64) -> Reading {
     Reading::Value { value: bad as f64 * 100.0 / n.max(1) as f64, n, bad: Some(bad) }
 }
 
+/// Keeps of a source's own observations those that count: those within the window; and where a rehearsal's clock races, so
+/// many older ones as make the least number, from no longer ago than honest work may have taken for them (`Clock::lag`).
+fn keep_recent<T>(
+    seen: &mut VecDeque<(DateTime<Utc>, T)>,
+    metric: &Metric,
+    now: DateTime<Utc>,
+    lag: Duration,
+) {
+    let span = |of: Duration| TimeDelta::from_std(of).unwrap_or(TimeDelta::MAX);
+    let least = u32::try_from(metric.min_samples).unwrap_or(u32::MAX);
+    let window = now.checked_sub_signed(span(metric.window)).unwrap_or(DateTime::<Utc>::MIN_UTC);
+    let furthest =
+        window.checked_sub_signed(span(lag.saturating_mul(least))).unwrap_or(DateTime::<Utc>::MIN_UTC);
+    while let Some((at, _)) = seen.front()
+        && *at < window
+        && (*at < furthest || seen.len() > least as usize)
+    {
+        seen.pop_front();
+    }
+}
+
 /// The value below which `q` of the numbers lie: the nearest rank. None without numbers.
 fn quantile(numbers: &mut [f64], q: f64) -> Option<f64> {
     numbers.sort_by(f64::total_cmp);
@@ -90,6 +113,26 @@ mod tests {
         assert_eq!(quantile(&mut hundred, 0.95), Some(95.0));
         assert_eq!(quantile(&mut [7.0], 0.95), Some(7.0));
         assert_eq!(quantile(&mut [], 0.95), None);
+    }
+
+    #[test]
+    fn a_racing_clock_leaves_the_least_number_and_the_day_itself_the_window() {
+        let metrics = crate::plan::config::metrics::defaults();
+        let metric = metrics.iter().find(|metric| metric.source == "app-uptime").expect("it is one");
+        let (minutes, least) = (metric.window.as_secs() / 60, usize::try_from(metric.min_samples).unwrap());
+        let now = DateTime::from_timestamp(1_790_000_000, 0).unwrap();
+        // One each three minutes: fewer than the least number within the window.
+        let seen: VecDeque<_> = (0..100_i32).rev().map(|n| (now - TimeDelta::minutes(3) * n, n)).collect();
+        let kept = |lag: u64, now| {
+            let mut seen = seen.clone();
+            keep_recent(&mut seen, metric, now, Duration::from_mins(lag));
+            seen.len()
+        };
+        let within = usize::try_from(minutes / 3 + 1).unwrap();
+        assert!(within < least, "else this proves nothing");
+        assert_eq!(kept(0, now), within, "the day itself");
+        assert_eq!(kept(8, now), least, "as many as a verdict needs, and no more");
+        assert_eq!(kept(8, now + TimeDelta::weeks(1)), 0, "not from before a jump");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use sqlx::{Connection, Executor};
 use tokio::sync::Mutex;
 
 use super::postgres_stats::Stats;
-use super::{Source, quantile};
+use super::{Source, keep_recent, quantile};
 use crate::plan::{Metric, Unit};
 use crate::run::live::Reading;
 use crate::store::Store;
@@ -58,7 +58,7 @@ impl PostgresP95 {
 
     async fn connect(&self) -> Result<Session, String> {
         let url = self.kit.database_url().map_err(|failure| failure.to_string())?;
-        let failed = |error: sqlx::Error| format!("the database does not let us in: {error}");
+        let failed = |error: sqlx::Error| format!("no session with the database: {error}");
         let mut connection = PgConnection::connect(url.expose_secret()).await.map_err(failed)?;
         connection
             .execute("SET application_name = 'gonogo gauge'; SET default_transaction_read_only = on; SET statement_timeout = '10s'")
@@ -72,7 +72,7 @@ impl PostgresP95 {
         Ok(Session { connection, by })
     }
 
-    async fn p95(&self, metric: &Metric, now: DateTime<Utc>) -> Result<Reading, String> {
+    async fn p95(&self, metric: &Metric, now: DateTime<Utc>, lag: Duration) -> Result<Reading, String> {
         let mut seen = self.seen.lock().await;
         let mut session = match seen.session.take() {
             Some(session) => session,
@@ -91,9 +91,7 @@ impl PostgresP95 {
                     let millis = patiently("the canary was not answered", time(connection, query)).await?;
                     seen.canary.push_back((now, millis));
                 }
-                while seen.canary.front().is_some_and(|(at, _)| *at < from) {
-                    seen.canary.pop_front();
-                }
+                keep_recent(&mut seen.canary, metric, now, lag);
                 let mut times: Vec<f64> = seen.canary.iter().map(|(_, millis)| *millis).collect();
                 quantile(&mut times, 0.95).map(|p95| (p95, times.len() as u64))
             }
@@ -144,7 +142,8 @@ async fn patiently<T>(what: &str, work: impl Future<Output = Result<T, String>>)
 impl Source for PostgresP95 {
     fn read<'a>(&'a self, metric: &'a Metric, store: &'a Store) -> BoxFuture<'a, Reading> {
         Box::pin(async move {
-            self.p95(metric, store.clock().now()).await.unwrap_or_else(|why| Reading::Failed { why })
+            let clock = store.clock();
+            self.p95(metric, clock.now(), clock.lag()).await.unwrap_or_else(|why| Reading::Failed { why })
         })
     }
 

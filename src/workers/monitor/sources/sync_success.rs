@@ -119,6 +119,8 @@ mod tests {
             requested: noon(),
             status,
             steps: Vec::new(),
+            steered: Vec::new(),
+            asked: None,
         };
         State { jobs: [(JobId(1), job)].into(), ..State::default() }
     }

@@ -6,6 +6,11 @@ use crate::run::job::Failure;
 use crate::workers::migrate::dryrun::demands::{Demand, Nulls, Typed};
 use crate::workers::migrate::dryrun::report::Weight;
 
+/// What to do about rows that break a rule.
+const CORRECT: &str = "find and correct them before the day; a rule that is NOT VALID still refuses every later UPDATE of such a row";
+/// What to do about rows that are alike.
+const RESOLVE: &str = "find and resolve the duplicates before the day";
+
 pub(super) async fn demand(asker: &mut Asker<'_>, place: &str, demand: &Demand) -> Result<(), Failure> {
     match demand {
         Demand::MakesTable { name, columns, lenient } => {
@@ -20,8 +25,14 @@ pub(super) async fn demand(asker: &mut Asker<'_>, place: &str, demand: &Demand) 
         }
         Demand::Check { table, expr } => {
             let what = format!("rows of {table} that break CHECK ({expr})");
-            breaking(asker, place, table, &what, &format!("SELECT count(*) FROM {table} WHERE NOT ({expr})"))
-                .await
+            breaking(
+                asker,
+                place,
+                table,
+                (&what, CORRECT),
+                &format!("SELECT count(*) FROM {table} WHERE NOT ({expr})"),
+            )
+            .await
         }
         Demand::NotNull { table, column } => {
             let what = format!("rows of {table} without {column}");
@@ -29,7 +40,7 @@ pub(super) async fn demand(asker: &mut Asker<'_>, place: &str, demand: &Demand) 
                 asker,
                 place,
                 table,
-                &what,
+                (&what, CORRECT),
                 &format!("SELECT count(*) FROM {table} WHERE {column} IS NULL"),
             )
             .await
@@ -52,7 +63,7 @@ pub(super) async fn demand(asker: &mut Asker<'_>, place: &str, demand: &Demand) 
                 asker,
                 place,
                 table,
-                &format!("rows of {table} that share their ({keys}) with another"),
+                (&format!("rows of {table} that share their ({keys}) with another"), RESOLVE),
                 &sql,
             )
             .await
@@ -142,7 +153,7 @@ async fn breaking(
     asker: &mut Asker<'_>,
     place: &str,
     table: &str,
-    what: &str,
+    (what, next): (&str, &str),
     sql: &str,
 ) -> Result<(), Failure> {
     if !there(asker, place, table, None).await? {
@@ -161,7 +172,7 @@ async fn breaking(
     } else {
         (Weight::Fails, "")
     };
-    asker.dry.find(weight, place, format!("{rows} {what}{perhaps}"), "find and correct them before the day; a rule that is NOT VALID still refuses every later UPDATE of such a row");
+    asker.dry.find(weight, place, format!("{rows} {what}{perhaps}"), next);
     Ok(())
 }
 
@@ -438,8 +449,14 @@ async fn foreign_key(
             set.join(" AND "),
             matches.join(" AND ")
         );
-        breaking(asker, place, table, &format!("rows of {table} that refer to no row of {parent}"), &sql)
-            .await?;
+        breaking(
+            asker,
+            place,
+            table,
+            (&format!("rows of {table} that refer to no row of {parent}"), CORRECT),
+            &sql,
+        )
+        .await?;
     }
     Ok(())
 }
@@ -459,7 +476,14 @@ async fn validates(asker: &mut Asker<'_>, place: &str, table: &str, constraint: 
         .map(|rest| rest.trim_end_matches(" NOT VALID").trim_end_matches(" NO INHERIT"));
     let Some(inner) = inner else { return Ok(()) };
     let what = format!("rows of {table} that break {constraint}");
-    breaking(asker, place, table, &what, &format!("SELECT count(*) FROM {table} WHERE NOT {inner}")).await
+    breaking(
+        asker,
+        place,
+        table,
+        (&what, CORRECT),
+        &format!("SELECT count(*) FROM {table} WHERE NOT {inner}"),
+    )
+    .await
 }
 
 /// Who depends on what goes or changes its type.
