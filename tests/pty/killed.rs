@@ -59,7 +59,7 @@ async fn in_the_middle_of_a_migration() {
         .unwrap();
     cockpit.wait_for("some steps are done, and the next waits", |screen| {
         let far = line(screen, "▸ 001 ").is_some_and(|it| !it.contains(" 0/"));
-        far && screen.contains("attempt 2") && screen.contains("waiting for pid ")
+        far && screen.contains("waiting for old snapshots")
     });
     kill(&mut cockpit, &stage);
     drop(reader);
@@ -94,7 +94,8 @@ async fn in_the_middle_of_the_import() {
     begin(&mut cockpit);
     cockpit.wait_for_text("matching profiles with contacts");
     let last: sqlx::types::Uuid = loop {
-        let last = "select contact_id from gonogo.pulse_staging where verdict = 'update' order by pulse_id desc limit 1";
+        let last =
+            "select contact_id from gonogo.pulse_plan where verdict = 'update' order by n desc limit 1";
         if let Some(last) = sqlx::query_scalar(last).fetch_optional(&mut editor).await.unwrap() {
             break last;
         }
@@ -106,7 +107,9 @@ async fn in_the_middle_of_the_import() {
         .execute(&mut editor)
         .await
         .unwrap();
-    cockpit.wait_for("one set is in, the next waits", |screen| screen.contains("5,000 of 6,000"));
+    cockpit.wait_for("some sets are in, the last waits", |screen| {
+        screen.contains(",000 of 6,000") && !screen.contains("6,000 of 6,000")
+    });
     kill(&mut cockpit, &stage);
     drop(editor);
     assert_eq!(attempts(&stage, "import"), 1);

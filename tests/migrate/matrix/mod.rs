@@ -16,7 +16,7 @@ use tokio::process::Child;
 use ground::{End, Ground, Way};
 
 /// Every so many points in a normal run of the tests: a prime, so that begins, ends and lines of the bookkeeping all come up.
-const SAMPLE: usize = 211;
+const SAMPLE: usize = 397;
 const PATIENCE: Duration = Duration::from_secs(90);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

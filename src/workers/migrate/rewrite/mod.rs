@@ -21,7 +21,6 @@ use super::files::{MigrationSet, Script};
 use super::lint::scene::{Line, Scene};
 use super::lint::{Knowledge, Severity, in_batches, lint};
 use super::names::canonical;
-use super::split::Statement;
 use crate::run::job::Failure;
 use piece::{Phase, Piece, Taken, compose};
 use world::World;
@@ -177,14 +176,12 @@ fn first(text: &str, word: &str) -> bool {
 }
 
 fn unchanged(composed: &[(String, Option<Arc<str>>)], lines: &[Line<'_>]) -> bool {
-    composed.len() == lines.len()
-        && composed.iter().zip(lines).all(|((sql, _), line)| like(sql, line.statement))
+    composed.len() == lines.len() && composed.iter().zip(lines).all(|((sql, _), line)| like(sql, line))
 }
 
 /// Whether only the order is another.
 fn moved_only(composed: &[(String, Option<Arc<str>>)], lines: &[Line<'_>]) -> bool {
-    composed.len() == lines.len()
-        && composed.iter().all(|(sql, _)| lines.iter().any(|line| like(sql, line.statement)))
+    composed.len() == lines.len() && composed.iter().all(|(sql, _)| lines.iter().any(|line| like(sql, line)))
 }
 
 /// Whether the linter has anything against the file as it is. A safe file in another order is no worse than ours.
@@ -196,12 +193,13 @@ fn troubled(set: &MigrationSet, number: u64, known: &Knowledge) -> bool {
     })
 }
 
-/// Whether it is the statement that it was, however it is set.
-fn like(sql: &str, statement: &Statement) -> bool {
+/// Whether it is the statement that it was, however it is set, and goes in batches if that did.
+fn like(sql: &str, line: &Line<'_>) -> bool {
     let bare = |text: &str| {
         words_of(text).into_iter().map(|word| word.text.to_ascii_lowercase()).collect::<Vec<_>>()
     };
-    bare(sql) == bare(&statement.text)
+    let batched = sql.lines().any(|row| row.trim_start().starts_with("-- gonogo: batches "));
+    batched == in_batches(line) && bare(sql) == bare(&line.statement.text)
 }
 
 fn file(title: &str, statements: &[Proposed]) -> String {
