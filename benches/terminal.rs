@@ -166,10 +166,10 @@ fn measure(subject: &Subject, dir: &Path, wish: &Wish) -> Figures {
         std::thread::sleep(settle);
         starts.push(program.frames(whole));
     }
-    let median = |pick: fn(&(Option<Duration>, Option<Duration>)) -> Option<Duration>| {
-        quantile(starts.iter().filter_map(pick).map(millis).collect(), 0.5)
-    };
-    (figures.first, figures.whole) = (median(|start| start.0), median(|start| start.1));
+    let median =
+        |frames: Vec<Option<Duration>>| quantile(frames.into_iter().flatten().map(millis).collect(), 0.5);
+    let (first, whole): (Vec<_>, Vec<_>) = starts.into_iter().unzip();
+    (figures.first, figures.whole) = (median(first), median(whole));
     figures
 }
 

@@ -13,7 +13,7 @@ pub(crate) const SIZE: (u16, u16) = (120, 40);
 /// What follows within this time of what was written before is the same frame.
 const SAME_FRAME: Duration = Duration::from_millis(3);
 /// What no program here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What it wrote, and when.
 #[derive(Default)]

@@ -12,10 +12,6 @@ use crate::ground::{Ground, Recorder, brisk, set, shipped};
 const CONTACTS: &str = "SELECT count(*) || ' ' || sum(hashtextextended(ROW(id, name, email, phone, notes, donor_stage, total_lifetime_giving, updated_at)::text, 0))
                         FROM contacts";
 
-fn secret(text: &str) -> Option<SecretString> {
-    Some(SecretString::from(text))
-}
-
 fn required() -> Options {
     Options { backup: BackupGate::Required, ..brisk() }
 }
@@ -44,7 +40,7 @@ async fn files_are_proven_private_and_open_the_gate_until_they_are_touched() {
     let ground = Ground::with_contacts(700).await;
     let dir = tempfile::tempdir().unwrap();
     let db = ground.db().await;
-    let shelf = Shelf { dir: Some(dir.path().into()), secret: secret("open sesame") };
+    let shelf = Shelf { dir: Some(dir.path().into()), secret: Some(SecretString::from("open sesame")) };
     let target = Target::Files { dir: dir.path().into(), secret: shelf.secret.clone() };
     let why = refused(&db).await;
     assert!(why.contains("no proven backup of public.contacts"), "{why}");
@@ -80,7 +76,7 @@ async fn files_are_proven_private_and_open_the_gate_until_they_are_touched() {
     let proven = verify(&db, &shelf, &name).await.unwrap();
     assert!(proven.iter().any(|line| line.contains("public.contacts: 700 rows")), "{proven:?}");
 
-    let wrong = Shelf { secret: secret("open barley"), ..shelf.clone() };
+    let wrong = Shelf { secret: Some(SecretString::from("open barley")), ..shelf.clone() };
     let failure = verify(&db, &wrong, &name).await.unwrap_err();
     assert!(
         failure.what.contains("cannot be decrypted") && failure.next.contains("backup_key_env"),

@@ -21,7 +21,7 @@ fn dump(ground: &Ground) -> String {
     String::from_utf8(output.stdout)
         .unwrap()
         .lines()
-        .filter(|line| !line.starts_with("\\"))
+        .filter(|line| !line.starts_with('\\'))
         .collect::<Vec<_>>()
         .join("\n")
 }
@@ -114,8 +114,7 @@ fn similar(one: &str, other: &str) -> String {
     let diff = |a: &str, b: &str, sign: char| -> String {
         a.lines()
             .filter(|line| !b.lines().any(|other| other == *line))
-            .map(|line| format!("{sign} {line}\n"))
-            .collect()
+            .fold(String::new(), |all, line| all + &format!("{sign} {line}\n"))
     };
     diff(one, other, '-') + &diff(other, one, '+')
 }

@@ -46,7 +46,7 @@ async fn asked(store: &Store, by: &Actor, command: Command) -> JobId {
 async fn ended(store: &Store, job: JobId) -> Job {
     let mut state = store.state();
     let over = |state: &Arc<State>| state.jobs.get(&job).is_some_and(Job::is_over);
-    let ended = tokio::time::timeout(Duration::from_secs(60), state.wait_for(over)).await;
+    let ended = tokio::time::timeout(Duration::from_mins(1), state.wait_for(over)).await;
     let jobs =
         ended.unwrap_or_else(|_| panic!("not over: {:#?}", store.now().jobs.get(&job))).unwrap().jobs.clone();
     jobs[&job].clone()

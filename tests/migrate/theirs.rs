@@ -43,7 +43,7 @@ const SQLX: &str = "CREATE TABLE _sqlx_migrations (version bigint PRIMARY KEY, d
 async fn applied_by_sqlx(ground: &Ground, file: &str) {
     let version: String = file.chars().take_while(char::is_ascii_digit).collect();
     let sum = Sha384::digest(std::fs::read(directory("sqlx-pairs").join(file)).unwrap());
-    let hex: String = sum.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = sum.iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"));
     ground.sql(&format!("INSERT INTO _sqlx_migrations VALUES ({version}, 'users', '2024-01-02 03:04:05Z', true, '\\x{hex}', 1)")).await;
 }
 

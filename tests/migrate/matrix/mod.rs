@@ -154,7 +154,7 @@ async fn whatever_breaks_the_second_run_comes_to_the_same_end() {
                 match wrong {
                     None => cell.1 += 1,
                     Some(wrong) => {
-                        faults.push(format!("{way:?} point {point}, {fault} in step {step}: {wrong}"))
+                        faults.push(format!("{way:?} point {point}, {fault} in step {step}: {wrong}"));
                     }
                 }
             }
