@@ -107,7 +107,13 @@ fn main() {
 
 /// A run of its own against the rehearsal's services, by the wall's clock.
 fn go_live(rehearsal: &Path) {
-    let text = std::fs::read_to_string(rehearsal.join("gonogo.toml")).expect("the stage is set");
+    let file = rehearsal.join("gonogo.toml");
+    let deadline = std::time::Instant::now() + Duration::from_mins(1);
+    // The first frame is there long before the stage is.
+    while !file.exists() && std::time::Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let text = std::fs::read_to_string(file).expect("the stage is set");
     let live = text.replace("journal.sqlite", "live-run.sqlite");
     assert_ne!(text, live, "the rehearsal names its journal");
     std::fs::write(rehearsal.join("live.toml"), live).expect("its own directory");
