@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::job::{ImportTotals, JobId, WorkerId};
+use super::job::{ImportTotals, JobId};
 use crate::plan::{MetricId, Role};
 
 /// How many samples of a gauge are kept in memory: two hours of one each ten seconds.
@@ -22,8 +22,6 @@ pub struct Live {
     pub series: BTreeMap<MetricId, VecDeque<Sample>>,
     /// The cockpits that were heard of lately.
     pub present: Vec<Presence>,
-    /// Which cockpit runs which worker.
-    pub leases: BTreeMap<WorkerId, Lease>,
     /// What is known of Pulse's profiles that wait for a person.
     pub conflicts: Option<Arc<Conflicts>>,
     /// How far the history of interactions is.
@@ -449,13 +447,6 @@ pub struct Presence {
     pub name: Arc<str>,
     /// In which role.
     pub role: Role,
-}
-
-/// The right to run a worker.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lease {
-    /// The cockpit that has it.
-    pub cockpit: Arc<str>,
 }
 
 impl Live {

@@ -24,8 +24,10 @@ pub(super) enum Account {
 impl Account {
     /// Decides by the owner of what this process creates, which is how the system sees it.
     pub(super) fn choose() -> Result<Self, ScratchError> {
-        let probe = std::env::temp_dir().join(format!("gonogo-owner-{}", std::process::id()));
-        fs::write(&probe, "").map_err(|source| ScratchError::Directory { path: probe.clone(), source })?;
+        // A name for each call: two that ask at once in one process must not take the probe from each other.
+        let probe = std::env::temp_dir().join(format!("gonogo-owner-{}", uuid::Uuid::new_v4()));
+        fs::File::create_new(&probe)
+            .map_err(|source| ScratchError::Directory { path: probe.clone(), source })?;
         let owner = fs::metadata(&probe).map(|file| file.uid());
         // A probe that stays behind is empty and in the way of nobody.
         drop(fs::remove_file(&probe));
@@ -143,6 +145,13 @@ mod tests {
         let stranger = Account::Other { uid: 54_321, gid: 54_321 };
         assert!(!stranger.can_reach(&closed.path().join("pg")));
         assert!(Account::Own.can_reach(&closed.path().join("pg")));
+    }
+
+    #[test]
+    fn many_at_once_get_one_answer() {
+        let asked: Vec<_> =
+            (0..16).map(|_| std::thread::spawn(|| (0..50).all(|_| Account::choose().is_ok()))).collect();
+        assert!(asked.into_iter().all(|one| one.join().unwrap()));
     }
 
     #[test]

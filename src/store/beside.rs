@@ -5,18 +5,19 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex as Held, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::sqlite::SqliteSynchronous;
-use sqlx::{Connection, Row, SqliteConnection};
+use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Mutex, watch};
 
 use super::{StoreError, connect};
 use crate::clock::{Clock, Pace};
 use crate::plan::MetricId;
-use crate::run::live::{Conflicts, HistoryLive, Lease, Outlook, Presence};
+use crate::run::live::{Conflicts, HistoryLive, Outlook, Presence};
 use crate::run::{JobId, Live, Progress, Sample, WorkerId};
 
 /// How long a lease holds without being renewed.
@@ -53,6 +54,10 @@ pub struct Beside {
     connection: Mutex<SqliteConnection>,
     live: watch::Sender<Arc<Live>>,
     waiting: Held<Waiting>,
+    /// Who is here, by cockpit, and when each was last heard.
+    here: Held<Vec<(i64, Presence)>>,
+    /// What SQLite says of writes by others; see [`Beside::is_changed`].
+    version: AtomicI64,
 }
 
 #[derive(Debug, Default)]
@@ -82,6 +87,8 @@ impl Beside {
             connection: Mutex::new(connection),
             live: watch::Sender::default(),
             waiting: Held::default(),
+            here: Held::default(),
+            version: AtomicI64::default(),
         })
     }
 
@@ -256,7 +263,6 @@ impl Beside {
         let looked = self.live.borrow().outlook.as_ref().map(|outlook| outlook.at);
         let outlook = self.read::<Outlook>(&mut connection, "outlook", looked).await?;
         let present = self.read_presence(&mut connection).await?;
-        let leases = self.read_leases(&mut connection).await?;
         self.live.send_if_modified(|live| {
             let mut next = Live::clone(live);
             for body in &progress {
@@ -279,7 +285,6 @@ impl Beside {
                 next.outlook = outlook;
             }
             next.present = present;
-            next.leases = leases;
             let changed = next != **live;
             if changed {
                 *live = Arc::new(next);
@@ -291,34 +296,49 @@ impl Beside {
 
     async fn read_presence(&self, connection: &mut SqliteConnection) -> Result<Vec<Presence>, StoreError> {
         let since = (self.wall.now() - GONE).timestamp_micros();
-        let rows: Vec<String> =
-            sqlx::query_scalar("select body from presence where seen > ?1 order by cockpit")
+        let rows: Vec<(i64, String)> =
+            sqlx::query_as("select seen, body from presence where seen > ?1 order by cockpit")
                 .bind(since)
                 .fetch_all(connection)
                 .await
                 .map_err(|error| self.failed(error))?;
-        Ok(rows.iter().filter_map(|body| serde_json::from_str::<Presence>(body).ok()).collect())
+        let known = rows.iter().filter_map(|(seen, body)| Some((*seen, serde_json::from_str(body).ok()?)));
+        let mut here = self.here();
+        *here = known.collect();
+        Ok(here.iter().map(|(_, presence): &(i64, Presence)| presence.clone()).collect())
     }
 
-    async fn read_leases(
-        &self,
-        connection: &mut SqliteConnection,
-    ) -> Result<BTreeMap<WorkerId, Lease>, StoreError> {
-        let now = self.wall.now();
-        let rows = sqlx::query("select worker, cockpit, until from lease where until > ?1")
-            .bind(now.timestamp_micros())
-            .fetch_all(connection)
+    /// Whether another connection than this one wrote since this was last asked.
+    pub(super) async fn is_changed(&self) -> Result<bool, StoreError> {
+        let version: i64 = sqlx::query_scalar("pragma data_version")
+            .fetch_one(&mut *self.connection.lock().await)
             .await
             .map_err(|error| self.failed(error))?;
-        let mut leases = BTreeMap::new();
-        for row in rows {
-            let worker: &str = row.try_get(0).map_err(|error| self.failed(error))?;
-            let cockpit: &str = row.try_get(1).map_err(|error| self.failed(error))?;
-            if let Some(worker) = WorkerId::ALL.into_iter().find(|known| known.word() == worker) {
-                leases.insert(worker, Lease { cockpit: cockpit.into() });
+        Ok(self.version.swap(version, Ordering::Relaxed) != version)
+    }
+
+    /// Lets go who has been silent for too long, without a reading.
+    pub(super) fn expire(&self) {
+        let since = (self.wall.now() - GONE).timestamp_micros();
+        let mut here = self.here();
+        here.retain(|(seen, _)| *seen > since);
+        let present = here.iter().map(|(_, presence)| presence.clone()).collect();
+        drop(here);
+        self.show(present);
+    }
+
+    fn show(&self, present: Vec<Presence>) {
+        self.live.send_if_modified(|live| {
+            let changed = live.present != present;
+            if changed {
+                Arc::make_mut(live).present = present;
             }
-        }
-        Ok(leases)
+            changed
+        });
+    }
+
+    fn here(&self) -> std::sync::MutexGuard<'_, Vec<(i64, Presence)>> {
+        self.here.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes or renews the lease on a worker. Returns whether `cockpit` has it now.
@@ -355,13 +375,21 @@ impl Beside {
 
     /// Says that a cockpit is here.
     pub async fn present(&self, presence: &Presence) -> Result<(), StoreError> {
+        let now = self.wall.now().timestamp_micros();
         sqlx::query("insert or replace into presence (cockpit, seen, body) values (?1, ?2, ?3)")
             .bind(&*presence.cockpit)
-            .bind(self.wall.now().timestamp_micros())
+            .bind(now)
             .bind(sqlx::types::Json(presence))
             .execute(&mut *self.connection.lock().await)
             .await
             .map_err(|error| self.failed(error))?;
+        let mut here = self.here();
+        here.retain(|(_, other)| other.cockpit != presence.cockpit);
+        let place = here.partition_point(|(_, other)| other.cockpit < presence.cockpit);
+        here.insert(place, (now, presence.clone()));
+        let present = here.iter().map(|(_, presence)| presence.clone()).collect();
+        drop(here);
+        self.show(present);
         Ok(())
     }
 

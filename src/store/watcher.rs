@@ -16,9 +16,8 @@ const AGAIN: u32 = 2;
 const ANYWAY: u32 = 10;
 
 pub(super) async fn watch(store: Weak<Inner>, journal: PathBuf) {
-    let logs = [log_of(&journal), log_of(&beside::path_of(&journal))];
-    let mut seen = [None, None];
-    let (mut again, mut quiet) = (0, 0);
+    let mut facts = Log::of(&journal);
+    let mut progress = Log::of(&beside::path_of(&journal));
     let mut ticks = tokio::time::interval(LOOK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -29,37 +28,66 @@ pub(super) async fn watch(store: Weak<Inner>, journal: PathBuf) {
         {
             tracing::warn!(%error, "progress and samples were not shared");
         }
-        let now = [stamp(&logs[0]), stamp(&logs[1])];
         let unwritten = store.unwritten.load(Ordering::Relaxed);
-        if unwritten {
-            // What cannot be written is looked at as often as what is new.
-        } else if now != seen {
-            (seen, again, quiet) = (now, AGAIN, 0);
-        } else if again > 0 {
-            again -= 1;
-        } else if quiet < ANYWAY {
-            quiet += 1;
-            continue;
-        } else {
-            quiet = 0;
-        }
-        let mut open = store.journal.lock().await;
-        let mut followed = open.catch_up().await;
-        store.publish(open.head());
-        if unwritten && followed.is_ok() {
-            followed = open.try_to_write().await;
-            store.unwritten.store(followed.is_err(), Ordering::Relaxed);
-        }
-        drop(open);
-        tell(&store, followed);
-        let followed = async {
-            if let Some(pace) = store.beside.pace().await? {
-                store.clock.follow(pace);
+        // What cannot be written is looked at as often as what is new.
+        if facts.is_to_be_read() || unwritten {
+            let mut open = store.journal.lock().await;
+            let mut followed = open.catch_up().await;
+            store.publish(open.head());
+            if unwritten && followed.is_ok() {
+                followed = open.try_to_write().await;
+                store.unwritten.store(followed.is_err(), Ordering::Relaxed);
             }
-            store.beside.refresh().await
-        };
-        if let Err(error) = followed.await {
+            drop(open);
+            tell(&store, followed);
+        }
+        if progress.is_to_be_read()
+            && let Err(error) = follow(&store).await
+        {
             tracing::warn!(%error, "what stands beside the journal cannot be followed");
+        }
+    }
+}
+
+/// Takes in what other processes wrote beside the journal; what this one wrote itself costs no reading.
+async fn follow(store: &Inner) -> Result<(), StoreError> {
+    if store.beside.is_changed().await? {
+        if let Some(pace) = store.beside.pace().await? {
+            store.clock.follow(pace);
+        }
+        store.beside.refresh().await
+    } else {
+        store.beside.expire();
+        Ok(())
+    }
+}
+
+/// The write-ahead log of one file, and when it is worth a reading.
+struct Log {
+    file: PathBuf,
+    seen: Option<(u64, SystemTime)>,
+    again: u32,
+    quiet: u32,
+}
+
+impl Log {
+    fn of(file: &Path) -> Self {
+        let mut name = file.as_os_str().to_owned();
+        name.push("-wal");
+        Self { file: name.into(), seen: None, again: 0, quiet: 0 }
+    }
+
+    fn is_to_be_read(&mut self) -> bool {
+        let now = stamp(&self.file);
+        if now != self.seen {
+            (self.seen, self.again, self.quiet) = (now, AGAIN, 0);
+            true
+        } else if self.again > 0 {
+            self.again -= 1;
+            true
+        } else {
+            self.quiet = (self.quiet + 1) % (ANYWAY + 1);
+            self.quiet == 0
         }
     }
 }
@@ -74,12 +102,6 @@ fn tell(store: &Inner, followed: Result<(), StoreError>) {
         }
         store.trouble.send_replace(now.map(Arc::new));
     }
-}
-
-fn log_of(file: &Path) -> PathBuf {
-    let mut name = file.as_os_str().to_owned();
-    name.push("-wal");
-    name.into()
 }
 
 fn stamp(log: &Path) -> Option<(u64, SystemTime)> {
