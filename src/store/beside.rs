@@ -3,7 +3,7 @@
 //!
 //! Leases and presence are in wall time: they are about processes, not about the run.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex as Held, PoisonError};
@@ -341,7 +341,7 @@ impl Beside {
         self.here.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes or renews the lease on a worker. Returns whether `cockpit` has it now.
+    /// Takes the lease on a worker. Returns whether `cockpit` has it now.
     pub async fn lease(&self, worker: WorkerId, cockpit: &str) -> Result<bool, StoreError> {
         let now = self.wall.now();
         let until = now + TimeDelta::from_std(LEASE).unwrap_or_default();
@@ -360,6 +360,27 @@ impl Beside {
         Ok(done.rows_affected() == 1)
     }
 
+    /// Renews the leases on those workers, as many of them as `cockpit` still has; says which these are.
+    pub async fn renew(
+        &self,
+        workers: &BTreeSet<WorkerId>,
+        cockpit: &str,
+    ) -> Result<BTreeSet<WorkerId>, StoreError> {
+        let until = self.wall.now() + TimeDelta::from_std(LEASE).unwrap_or_default();
+        let words: Vec<&str> = workers.iter().map(|worker| worker.word()).collect();
+        let had: Vec<String> = sqlx::query_scalar(
+            "update lease set until = ?1 where cockpit = ?2 and worker in (select value from json_each(?3))
+             returning worker",
+        )
+        .bind(until.timestamp_micros())
+        .bind(cockpit)
+        .bind(sqlx::types::Json(words))
+        .fetch_all(&mut *self.connection.lock().await)
+        .await
+        .map_err(|error| self.failed(error))?;
+        Ok(workers.iter().copied().filter(|worker| had.iter().any(|word| word == worker.word())).collect())
+    }
+
     /// Gives every lease of a cockpit back, and says that it left.
     pub async fn leave(&self, cockpit: &str) -> Result<(), StoreError> {
         let mut connection = self.connection.lock().await;
@@ -370,6 +391,9 @@ impl Beside {
                 .await
                 .map_err(|error| self.failed(error))?;
         }
+        drop(connection);
+        self.here().retain(|(_, here)| &*here.cockpit != cockpit);
+        self.expire();
         Ok(())
     }
 

@@ -8,13 +8,13 @@ use futures_util::FutureExt;
 use tokio::task::JoinSet;
 
 use super::desk::report_as;
+use super::leases::Leases;
 use super::{Desk, End, Post, Standing, Worker};
 use crate::run::command::Report;
-use crate::run::{Actor, Failure, Job, Outcome, WorkerId};
+use crate::run::{Actor, Failure, Job, Outcome};
 use crate::store::Store;
-use crate::store::beside::LEASE;
 
-/// How often a lease that another cockpit has is asked for again, in wall time.
+/// After what could not be written, how long until it is tried again, in wall time.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
 
 /// The workers of one cockpit. Dropped, they stop where they are; their jobs are taken up by the next crew.
@@ -29,15 +29,17 @@ impl Crew {
     /// Sends everybody to their post.
     pub fn start(store: &Store, cockpit: &Arc<str>, posts: impl IntoIterator<Item = Post>) -> Self {
         let mut tasks = JoinSet::new();
+        let leases = Leases::new(store, cockpit);
         for post in posts {
-            let (store, cockpit) = (store.clone(), Arc::clone(cockpit));
+            let (store, leases, cockpit) = (store.clone(), leases.clone(), Arc::clone(cockpit));
             tasks.spawn(async move {
                 match post {
-                    Post::Jobs(worker) => do_jobs(&*worker, &store, &cockpit).await,
-                    Post::Standing(standing) => stand(&*standing, &store, &cockpit).await,
+                    Post::Jobs(worker) => do_jobs(&*worker, &store, &leases, &cockpit).await,
+                    Post::Standing(standing) => stand(&*standing, &store, &leases).await,
                 }
             });
         }
+        tasks.spawn(leases.keep());
         Self { tasks, store: store.clone(), cockpit: Arc::clone(cockpit) }
     }
 
@@ -50,19 +52,19 @@ impl Crew {
     }
 }
 
-async fn do_jobs(worker: &dyn Worker, store: &Store, cockpit: &Arc<str>) {
+async fn do_jobs(worker: &dyn Worker, store: &Store, leases: &Leases, cockpit: &Arc<str>) {
     let mut state = store.state();
     loop {
         if state.wait_for(|state| state.open_jobs(worker.id()).next().is_some()).await.is_err() {
             return;
         }
-        take_lease(store, worker.id(), cockpit).await;
+        let lease = leases.take(worker.id()).await;
         // Between the look and the lease another cockpit may have done it.
         let job = store.now().open_jobs(worker.id()).next().cloned();
         if let Some(job) = job {
             tokio::select! {
                 () = do_job(worker, store, cockpit, job) => {}
-                () = hold_lease(store, worker.id(), cockpit) => {
+                () = lease.lost() => {
                     tracing::warn!(worker = %worker.id(), "the lease was lost; another cockpit goes on with the job");
                 }
             }
@@ -98,35 +100,12 @@ async fn do_job(worker: &dyn Worker, store: &Store, cockpit: &Arc<str>, job: Job
     }
 }
 
-async fn stand(standing: &dyn Standing, store: &Store, cockpit: &Arc<str>) {
+async fn stand(standing: &dyn Standing, store: &Store, leases: &Leases) {
     loop {
-        take_lease(store, standing.id(), cockpit).await;
+        let lease = leases.take(standing.id()).await;
         tokio::select! {
             () = standing.stand(store) => {}
-            () = hold_lease(store, standing.id(), cockpit) => {}
-        }
-    }
-}
-
-async fn take_lease(store: &Store, worker: WorkerId, cockpit: &str) {
-    loop {
-        match store.beside().lease(worker, cockpit).await {
-            Ok(true) => return,
-            Ok(false) => {}
-            Err(error) => tracing::warn!(%error, %worker, "the lease cannot be asked for"),
-        }
-        tokio::time::sleep(ASK_AGAIN).await;
-    }
-}
-
-/// Renews the lease until it is lost.
-async fn hold_lease(store: &Store, worker: WorkerId, cockpit: &str) {
-    loop {
-        tokio::time::sleep(LEASE / 4).await;
-        match store.beside().lease(worker, cockpit).await {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(error) => tracing::warn!(%error, %worker, "the lease was not renewed"),
+            () = lease.lost() => {}
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod deploy;
 mod desk;
 pub mod import;
 pub mod kit;
+mod leases;
 pub mod migrate;
 pub mod monitor;
 mod outside;

@@ -99,10 +99,12 @@ async fn a_lease_is_held_by_one_cockpit_and_can_be_given_back() {
     assert!(one.beside().lease(WorkerId::Import, "a").await.unwrap());
     assert!(!two.beside().lease(WorkerId::Import, "b").await.unwrap());
     assert!(two.beside().lease(WorkerId::Migrate, "b").await.unwrap(), "another worker is another lease");
-    assert!(one.beside().lease(WorkerId::Import, "a").await.unwrap(), "renewed");
-    let live = until(&two, |live| live.leases.len() == 2).await;
-    assert_eq!(&*live.leases[&WorkerId::Import].cockpit, "a");
+    assert!(one.beside().lease(WorkerId::Import, "a").await.unwrap(), "its own is there for the asking");
+    let both = [WorkerId::Import, WorkerId::Migrate].into();
+    let had = one.beside().renew(&both, "a").await.unwrap();
+    assert_eq!(had, [WorkerId::Import].into(), "what another has is not renewed, and said not to be");
     one.beside().leave("a").await.unwrap();
+    assert!(one.beside().renew(&both, "a").await.unwrap().is_empty(), "what was given back is gone");
     assert!(two.beside().lease(WorkerId::Import, "b").await.unwrap());
     assert!(!one.beside().lease(WorkerId::Import, "a").await.unwrap());
 }
@@ -123,6 +125,23 @@ async fn a_lease_that_ran_out_is_free() {
         began.elapsed() + Duration::from_millis(100) >= super::super::beside::LEASE,
         "not before its time"
     );
+}
+
+#[tokio::test]
+async fn who_falls_silent_is_gone_without_anybody_writing() {
+    let (_dir, path) = journal(0).await;
+    let store = open(&path).await;
+    let bo = Presence { cockpit: "b".into(), name: "bo".into(), role: Role::Dba };
+    let almost = chrono::Utc::now() - TimeDelta::seconds(9);
+    let mut other = crate::store::connect(&path_of(&path), sqlx::sqlite::SqliteSynchronous::Off).await.unwrap();
+    sqlx::query("insert into presence (cockpit, seen, body) values ('b', ?1, ?2)")
+        .bind(almost.timestamp_micros())
+        .bind(sqlx::types::Json(&bo))
+        .execute(&mut other)
+        .await
+        .unwrap();
+    until(&store, |live| live.present == [bo.clone()]).await;
+    until(&store, |live| live.present.is_empty()).await;
 }
 
 #[tokio::test]

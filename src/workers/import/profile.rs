@@ -3,10 +3,12 @@
 //! It guarantees that what passes here is refused by no CHECK, length or type of migration 001, so that one bad profile
 //! costs nobody else anything; and that the hash covers exactly what the import writes. Pure: no database, no clock.
 
+use std::borrow::Cow;
 use std::fmt::Write;
 
 use chrono::{DateTime, Datelike, Utc};
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use crate::services::pulse::{BadProfile, Profile};
 
@@ -19,6 +21,11 @@ const LONGEST_TAG: usize = 200;
 const LONGEST_NOTES: usize = 1_000_000;
 /// What is kept of a raw record, in bytes.
 const LONGEST_RAW: usize = 1_000_000;
+
+/// The columns of staging that a line of [`Row::write`] fills, in its order.
+pub(super) const COLUMNS: &str = "pulse_id, name, first_name, last_name, email, phone, relationship_score, \
+    relationship_trend, last_interaction_date, total_interactions, preferred_channel, communication_frequency, tags, notes, \
+    is_favorite, is_blocked, pulse_updated_at, data_hash, run, round";
 
 /// A profile that fits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -214,55 +221,64 @@ fn hex(bytes: &[u8]) -> String {
 impl Row {
     /// Everything that the import writes, so that a profile which differs elsewhere writes nothing.
     fn digest(&self) -> String {
+        let fields = self.fields();
         let mut all = String::from("1");
-        for field in self.fields().into_iter().flatten() {
+        for field in fields.iter().flatten() {
             let _ = write!(all, "|{}:{field}", field.len());
         }
         // Absence must differ from emptiness and from another field's absence.
-        for field in self.fields() {
+        for field in &fields {
             all.push(if field.is_some() { '1' } else { '0' });
         }
         hex(all.as_bytes())
     }
 
-    fn fields(&self) -> [Option<String>; 16] {
-        let time = |at: Option<DateTime<Utc>>| at.map(|at| at.to_rfc3339());
-        let number = |number: Option<i64>| number.map(|number| number.to_string());
+    fn fields(&self) -> [Option<Cow<'_, str>>; 16] {
+        let time = |at: Option<DateTime<Utc>>| at.map(|at| Cow::Owned(at.to_rfc3339()));
+        let number = |number: Option<i64>| number.map(|number| Cow::Owned(number.to_string()));
+        let flag = |flag| Some(Cow::Borrowed(if flag { "true" } else { "false" }));
         [
-            Some(self.pulse_id.clone()),
-            Some(self.name.clone()),
-            self.first_name.clone(),
-            self.last_name.clone(),
-            self.email.clone(),
-            self.phone.clone(),
+            Some(Cow::Borrowed(&self.pulse_id)),
+            Some(Cow::Borrowed(&self.name)),
+            lent(self.first_name.as_ref()),
+            lent(self.last_name.as_ref()),
+            lent(self.email.as_ref()),
+            lent(self.phone.as_ref()),
             number(self.score),
-            self.trend.clone(),
+            lent(self.trend.as_ref()),
             time(self.last),
             number(self.interactions),
-            self.channel.clone(),
-            self.frequency.clone(),
-            (!self.tags.is_empty()).then(|| array(&self.tags)),
-            self.notes.clone(),
-            Some(self.favorite.to_string()),
-            Some(self.blocked.to_string()),
+            lent(self.channel.as_ref()),
+            lent(self.frequency.as_ref()),
+            (!self.tags.is_empty()).then(|| Cow::Owned(array(&self.tags))),
+            lent(self.notes.as_ref()),
+            flag(self.favorite),
+            flag(self.blocked),
         ]
     }
 
-    /// Adds the row as a line of CSV, in the order of the page's columns.
-    pub(super) fn write(&self, n: usize, lines: &mut String) {
-        let _ = write!(lines, "{n}");
-        let more = [self.updated.map(|at| at.to_rfc3339()), Some(self.hash.clone())];
+    /// Adds the row as a line of CSV, in the order of [`COLUMNS`].
+    pub(super) fn write(&self, run: Uuid, round: i32, lines: &mut String) {
+        let more =
+            [self.updated.map(|at| Cow::Owned(at.to_rfc3339())), Some(Cow::Borrowed(self.hash.as_str()))];
         for field in self.fields().into_iter().chain(more) {
-            lines.push(',');
             // NULL is nothing between commas, which the empty text, in quotes, is not.
             if let Some(text) = field {
                 lines.push('"');
-                lines.push_str(&text.replace('"', "\"\""));
+                for (n, part) in text.split('"').enumerate() {
+                    lines.push_str(if n > 0 { "\"\"" } else { "" });
+                    lines.push_str(part);
+                }
                 lines.push('"');
             }
+            lines.push(',');
         }
-        lines.push('\n');
+        let _ = writeln!(lines, "{run},{round}");
     }
+}
+
+fn lent(text: Option<&String>) -> Option<Cow<'_, str>> {
+    text.map(|text| Cow::Borrowed(text.as_str()))
 }
 
 /// A text array as PostgreSQL reads it.

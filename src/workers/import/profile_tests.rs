@@ -20,11 +20,14 @@ fn profile(change: impl FnOnce(&mut Value)) -> Result<Row, Reject> {
 fn a_good_profile_becomes_a_line() {
     let row = profile(|_| {}).unwrap();
     let mut line = String::new();
-    row.write(7, &mut line);
+    row.write(uuid::Uuid::nil(), 3, &mut line);
     assert!(
-        line.starts_with(r#"7,"p1","Ada L",,,"Ada@Example.org",,"87","falling",,"4","slack","rare","{""a"",""b""}","said ""hi""","true","false",,""#),
+        line.starts_with(r#""p1","Ada L",,,"Ada@Example.org",,"87","falling",,"4","slack","rare","{""a"",""b""}","said ""hi""","true","false",,""#),
         "{line}"
     );
+    assert!(line.ends_with("\",00000000-0000-0000-0000-000000000000,3\n"), "{line}");
+    let columns = super::COLUMNS.split(',').count();
+    assert_eq!(line.matches(',').count() + 1, columns + 1, "a comma stands between the two tags");
 }
 
 #[test]

@@ -3,12 +3,14 @@
 //! It guarantees that a page is staged whole or not at all, that the latest reading of a profile wins, and that a profile
 //! stands either in staging or among the rejects, never in both.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
 use super::checkpoint::{Checkpoint, Kind};
-use super::profile::{self, Reject};
+use super::profile::{self, Reject, Row};
 use crate::services::pulse::{BadProfile, Profile};
 
 /// A page on its way to staging.
@@ -29,38 +31,33 @@ pub(super) async fn stage(
     batch: Batch,
     now: DateTime<Utc>,
 ) -> Result<u64, sqlx::Error> {
-    let mut lines = String::with_capacity(batch.items.len() * 300);
-    let mut rejects = Vec::new();
-    for (n, item) in batch.items.into_iter().enumerate() {
+    let (mut rows, mut rejects) = (Vec::with_capacity(batch.items.len()), Vec::new());
+    for item in batch.items {
         match profile::read(item) {
-            Ok(row) => row.write(n, &mut lines),
+            Ok(row) => rows.push(row),
             Err(reject) => rejects.push(reject),
         }
     }
+    let rows = latest(rows);
+    let ids: Vec<&str> = rows.iter().map(|row| row.pulse_id.as_str()).collect();
     let mut next = checkpoint.clone();
     let mut transaction = database.begin().await?;
-    if !lines.is_empty() {
-        let mut copy = transaction.copy_in_raw("COPY gonogo_page FROM STDIN WITH (FORMAT csv)").await?;
-        copy.send(lines.as_bytes()).await?;
-        copy.finish().await?;
-    }
-    let (fresh, unknown): (i64, i64) = sqlx::query_as(
-        "SELECT count(*) FILTER (WHERE s.round IS DISTINCT FROM $1), count(*) FILTER (WHERE s.pulse_id IS NULL) \
-         FROM (SELECT DISTINCT pulse_id FROM gonogo_page) p LEFT JOIN pulse_staging s USING (pulse_id)",
+    let (known, met): (i64, i64) = sqlx::query_as(
+        "SELECT count(*), count(*) FILTER (WHERE round = $2) FROM pulse_staging WHERE pulse_id = ANY ($1)",
     )
+    .bind(&ids)
     .bind(next.round)
     .fetch_one(&mut *transaction)
     .await?;
-    sqlx::query(include_str!("sql/stage.sql"))
-        .bind(next.run)
-        .bind(next.round)
-        .execute(&mut *transaction)
-        .await?;
+    let count = ids.len() as u64;
+    let (unknown, fresh) = (count - known.unsigned_abs(), count - met.unsigned_abs());
+    copy(&mut transaction, &rows, known, (next.run, next.round)).await?;
     // What is judged again stays where it is until it is merged: it stands nowhere else.
     let mended = if next.kind == Kind::Retry {
         0
     } else {
-        sqlx::query("DELETE FROM import_rejects r USING gonogo_page p WHERE r.pulse_key = p.pulse_id")
+        sqlx::query("DELETE FROM import_rejects WHERE pulse_key = ANY ($1)")
+            .bind(&ids)
             .execute(&mut *transaction)
             .await?
             .rows_affected()
@@ -68,7 +65,7 @@ pub(super) async fn stage(
     next.offset = batch.next;
     next.pages += 1;
     next.total = batch.total.or(next.total);
-    next.staged += unknown.unsigned_abs();
+    next.staged += unknown;
     let refused = reject(&mut transaction, &mut next, &rejects, now).await?;
     next.save(&mut transaction).await?;
     transaction.commit().await?;
@@ -76,7 +73,42 @@ pub(super) async fn stage(
         next.aside = Aside::of(database, next.run).await?;
     }
     *checkpoint = next;
-    Ok(fresh.unsigned_abs() + refused)
+    Ok(fresh + refused)
+}
+
+/// Each profile once, as it was read last.
+fn latest(rows: Vec<Row>) -> Vec<Row> {
+    let mut met = HashSet::with_capacity(rows.len());
+    let mut kept: Vec<Row> = rows.into_iter().rev().filter(|row| met.insert(row.pulse_id.clone())).collect();
+    kept.reverse();
+    kept
+}
+
+/// Copies rows into staging. A page of which nothing is `known` there, which in a first reading is every page, goes straight in;
+/// any other replaces what it finds.
+async fn copy(
+    transaction: &mut PgConnection,
+    rows: &[Row],
+    known: i64,
+    (run, round): (Uuid, i32),
+) -> Result<(), sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut lines = String::with_capacity(rows.len() * 400);
+    for row in rows {
+        row.write(run, round, &mut lines);
+    }
+    let table = if known == 0 { "pulse_staging" } else { "gonogo_page" };
+    let mut copy = transaction
+        .copy_in_raw(&format!("COPY {table} ({}) FROM STDIN WITH (FORMAT csv)", profile::COLUMNS))
+        .await?;
+    copy.send(lines.as_bytes()).await?;
+    copy.finish().await?;
+    if known > 0 {
+        sqlx::query(include_str!("sql/stage.sql")).execute(transaction).await?;
+    }
+    Ok(())
 }
 
 /// Puts profiles among the rejects, and says how many of them this round had not met before.

@@ -1,22 +1,2 @@
--- One page on its way into staging.
-CREATE TEMP TABLE IF NOT EXISTS gonogo_page (
-  n                       integer NOT NULL,
-  pulse_id                text NOT NULL,
-  name                    text NOT NULL,
-  first_name              text,
-  last_name               text,
-  email                   text,
-  phone                   text,
-  relationship_score      integer,
-  relationship_trend      text,
-  last_interaction_date   timestamptz,
-  total_interactions      integer,
-  preferred_channel       text,
-  communication_frequency text,
-  tags                    text[],
-  notes                   text,
-  is_favorite             boolean NOT NULL,
-  is_blocked              boolean NOT NULL,
-  pulse_updated_at        timestamptz,
-  data_hash               text NOT NULL
-) ON COMMIT DELETE ROWS;
+-- A page of which something is staged already, on its way there.
+CREATE TEMP TABLE IF NOT EXISTS gonogo_page (LIKE pulse_staging) ON COMMIT DELETE ROWS;

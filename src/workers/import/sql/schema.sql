@@ -6,7 +6,8 @@ REVOKE ALL ON SCHEMA gonogo FROM PUBLIC;
 DO $$
 BEGIN
   IF EXISTS (SELECT FROM pg_catalog.pg_attribute
-             WHERE attrelid = to_regclass('gonogo.pulse_staging') AND attname = 'verdict' AND NOT attisdropped) THEN
+             WHERE attrelid = to_regclass('gonogo.pulse_staging') AND NOT attisdropped
+             AND (attname = 'verdict' OR attname = 'email_key' AND attgenerated = '')) THEN
     DROP TABLE gonogo.pulse_staging;
   END IF;
   IF to_regclass('gonogo.import_state') IS NOT NULL THEN

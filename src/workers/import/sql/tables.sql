@@ -8,7 +8,7 @@ CREATE UNLOGGED TABLE IF NOT EXISTS pulse_staging (
   first_name              text,
   last_name               text,
   email                   text,
-  email_key               text,
+  email_key               text GENERATED ALWAYS AS (lower(normalize(email, NFC))) STORED,
   phone                   text,
   relationship_score      integer,
   relationship_trend      text,
