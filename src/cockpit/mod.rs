@@ -18,7 +18,7 @@ use crate::store::{Store, StoreError, SubmitError};
 use crate::workers::{Crew, Kit};
 
 /// How often a cockpit says that it is here, in wall time.
-const HERE: Duration = Duration::from_secs(2);
+const HERE: Duration = Duration::from_secs(3);
 
 /// Why a cockpit could not be opened.
 #[derive(Debug, thiserror::Error)]

@@ -1,5 +1,5 @@
 //! Notices what other processes wrote, and writes for them what this one has. Looks at the write-ahead logs' sizes and
-//! times ten times a second, which costs next to nothing; reads only when one has changed.
+//! times eight times a second, which costs next to nothing; reads only when one has changed.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use super::{Inner, StoreError, beside};
 
 /// With the reading itself this keeps an event's way to another process well under 250 ms.
-const LOOK: Duration = Duration::from_millis(100);
+const LOOK: Duration = Duration::from_millis(125);
 /// Two writes within one tick of the file system's clock look like one: look again this often after a change, and this
 /// often without one.
 const AGAIN: u32 = 2;

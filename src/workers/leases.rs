@@ -1,7 +1,7 @@
 //! The leases of one cockpit, renewed together: one write a beat, however many workers stand there.
 //!
 //! It guarantees that a lease is renewed for as long as somebody holds it here and no longer, and that whoever holds one that
-//! was lost is told. A beat that fails loses nothing: the lease outlasts three of them.
+//! was lost is told. A beat that fails loses nothing: the lease outlasts two of them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -70,7 +70,7 @@ impl Leases {
     /// Renews what is held here, for ever.
     pub(super) async fn keep(self) {
         loop {
-            tokio::time::sleep(LEASE / 4).await;
+            tokio::time::sleep(LEASE / 3).await;
             let held: BTreeSet<WorkerId> = self.held().keys().copied().collect();
             if held.is_empty() {
                 continue;

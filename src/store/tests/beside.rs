@@ -133,7 +133,8 @@ async fn who_falls_silent_is_gone_without_anybody_writing() {
     let store = open(&path).await;
     let bo = Presence { cockpit: "b".into(), name: "bo".into(), role: Role::Dba };
     let almost = chrono::Utc::now() - TimeDelta::seconds(9);
-    let mut other = crate::store::connect(&path_of(&path), sqlx::sqlite::SqliteSynchronous::Off).await.unwrap();
+    let mut other =
+        crate::store::connect(&path_of(&path), sqlx::sqlite::SqliteSynchronous::Off).await.unwrap();
     sqlx::query("insert into presence (cockpit, seen, body) values ('b', ?1, ?2)")
         .bind(almost.timestamp_micros())
         .bind(sqlx::types::Json(&bo))

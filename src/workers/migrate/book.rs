@@ -226,8 +226,10 @@ pub(crate) async fn begin(
     migration: &Migration,
     by: &str,
 ) -> Result<(), sqlx::Error> {
+    // Asked before every step, it writes nothing where all stands already: a commit with nothing in it waits for no disk.
     sqlx::query(
-        "INSERT INTO gonogo.migrations (number, name, checksum, script, state, by, steps) VALUES ($1, $2, $3, $4, 'applying', $5, $6)
+        "INSERT INTO gonogo.migrations (number, name, checksum, script, state, by, steps) SELECT $1, $2, $3, $4, 'applying', $5, $6
+         WHERE NOT EXISTS (SELECT FROM gonogo.migrations m WHERE m.number = $1 AND m.state = 'applying' AND m.checksum = $3 AND m.steps = $6)
          ON CONFLICT (number) DO UPDATE SET checksum = EXCLUDED.checksum, script = EXCLUDED.script, steps = EXCLUDED.steps
          WHERE migrations.state = 'applying'",
     )

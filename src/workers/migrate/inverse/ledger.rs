@@ -254,7 +254,11 @@ async fn write(
     changed: &[Change],
     written: Option<&Written>,
 ) -> Result<(), sqlx::Error> {
-    let sql = "INSERT INTO gonogo.inverse AS i (number, step, changes, written) VALUES ($1, $2, $3, $4)
+    // On disk with whatever is next, at the latest with the next step: a log is flushed in its order. Definitions that are lost
+    // with a server which crashes before are found again, as what the catalogue has and nobody wrote down; rows are not.
+    let wait = if written.is_some_and(|written| !written.is_empty()) { "on" } else { "off" };
+    let sql = "WITH wait AS MATERIALIZED (SELECT set_config('synchronous_commit', $5, true))
+               INSERT INTO gonogo.inverse AS i (number, step, changes, written) SELECT $1, $2, $3, $4 FROM wait
                ON CONFLICT (number, step) DO UPDATE SET changes = i.changes || EXCLUDED.changes,
                  written = coalesce(EXCLUDED.written, i.written), at = EXCLUDED.at";
     sqlx::query(sql)
@@ -262,6 +266,7 @@ async fn write(
         .bind(i32::try_from(step).unwrap_or(i32::MAX))
         .bind(Json(changed))
         .bind(written.map(Json))
+        .bind(wait)
         .execute(session)
         .await
         .map(drop)
