@@ -25,6 +25,7 @@ mod proxy;
 mod rewrite;
 mod round_trip;
 mod rung;
+mod session;
 mod shipped;
 mod steered;
 mod theirs;

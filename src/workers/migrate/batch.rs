@@ -13,6 +13,7 @@ use super::errors::is_contention;
 use super::marks::Batches;
 use super::pace::{Meter, brake, next_size, rest, target};
 use super::plan::{Act, Task};
+use super::session::Lasts;
 use super::slice::Slice;
 use super::step::{Crew, Halt, Stop, pause, step_key};
 use super::watch::Edge;
@@ -309,7 +310,7 @@ impl Crew<'_> {
         let patience = self.options.lock_timeout.as_millis().max(1);
         run(&mut self.runner.session, &format!("BEGIN; SET LOCAL lock_timeout = {patience}")).await?;
         let sql = slice.sql(&key.range(&slice.key, at.last.as_deref(), to));
-        let rows = self.cancellable(&sql).await?;
+        let rows = self.cancellable(&sql, Lasts::Session).await?;
         let session = &mut self.runner.session;
         sqlx::query(
             "UPDATE gonogo.batches SET last_key = $4, keys = keys + $5, rows = rows + $6, batches = batches + 1, at = clock_timestamp()

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::alter::{Addition, alter_table};
 use super::define::{Taken, Thing};
 pub use super::lock::LockMode;
+use super::session::Lasts;
 use super::split::{Token, first_words};
 
 /// A lock that a statement takes on something that may exist already.
@@ -65,6 +66,8 @@ pub(crate) enum Kind {
     Steers,
     /// What can be run again whenever it was interrupted: ANALYZE, VACUUM, REINDEX.
     Upkeep,
+    /// SET, RESET, and a SELECT of nothing but `set_config`.
+    Sets(Lasts),
     /// Everything else.
     Other,
 }
@@ -240,6 +243,12 @@ pub(crate) fn classify(tokens: &[Token], text: &str) -> Shape {
         "begin" | "start" | "commit" | "rollback" | "end" | "abort" | "savepoint" | "release" => {
             shape.kind = Kind::Steers;
         }
+        "reset" => shape.kind = Kind::Sets(Lasts::Session),
+        "set" => {
+            let once = ["local", "constraints", "transaction"].iter().any(|word| at.eat(&[word]));
+            shape.kind = Kind::Sets(if once { Lasts::Transaction } else { Lasts::Session });
+        }
+        "select" => shape.kind = set_config(at).map_or(Kind::Other, Kind::Sets),
         "prepare" if at.eat(&["transaction"]) => shape.kind = Kind::Steers,
         "insert" | "update" | "delete" | "merge" => {
             at.eat(&["into"]);
@@ -285,6 +294,32 @@ pub(crate) fn classify(tokens: &[Token], text: &str) -> Shape {
         _ => {}
     }
     shape
+}
+
+/// `set_config(name, value, local)` alone, as pg_dump writes it.
+fn set_config(mut at: Cursor<'_>) -> Option<Lasts> {
+    at.eat(&["pg_catalog", "."]);
+    if !at.eat(&["set_config", "("]) {
+        return None;
+    }
+    let (mut last, mut rest) = (None, at);
+    while let Some(token) = rest.next() {
+        if token.is(")") {
+            rest.eat(&[";"]);
+            let lasts = match last {
+                Some("false") => Lasts::Session,
+                Some("true") => Lasts::Transaction,
+                _ => return None,
+            };
+            return rest.peek().is_none().then_some(lasts);
+        }
+        // A value that is asked for, or put together, may be another the next time.
+        if token.is("(") || token.text.contains('|') && !token.text.starts_with('\'') {
+            return None;
+        }
+        last = Some(token.text.as_str());
+    }
+    None
 }
 
 fn need_all(shape: &mut Shape, names: Vec<Arc<str>>, mode: LockMode) {

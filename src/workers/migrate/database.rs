@@ -99,19 +99,26 @@ impl Database {
                 });
             }
         };
-        // What a role or a database may have set, and what would cut a long build or change how a file is read. Which of the time-outs
-        // there are depends on the server's version; it lists those that it knows.
+        self.settings(&mut session).await.map_err(|error| self.failed(&error))?;
+        Ok(session)
+    }
+
+    /// What every session of ours has set, whatever its role or its database would have.
+    pub(crate) async fn settings(&self, session: &mut PgConnection) -> Result<(), sqlx::Error> {
+        // What would cut a long build, or change how a file is read and a value is shown. Which of the time-outs there are depends
+        // on the server's version; it lists those that it knows.
         let settings = "SELECT set_config(name, '0', false) FROM pg_settings WHERE name IN ('statement_timeout', 'lock_timeout', \
                           'idle_in_transaction_session_timeout', 'idle_session_timeout', 'transaction_timeout'); \
-                        SET standard_conforming_strings = on; SET client_min_messages = warning";
-        sqlx::raw_sql(settings).execute(&mut session).await.map_err(|error| self.failed(&error))?;
+                        SET standard_conforming_strings = on; SET client_min_messages = warning; \
+                        SET client_encoding = 'UTF8'; SET DateStyle = 'ISO, MDY'; SET TimeZone = 'UTC'";
+        sqlx::raw_sql(settings).execute(&mut *session).await?;
         // A dead client's statement should end soon; a firewall should see life.
         let life = "SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET client_connection_check_interval = '1s'";
-        if let Err(error) = sqlx::raw_sql(life).execute(&mut session).await {
+        if let Err(error) = sqlx::raw_sql(life).execute(session).await {
             // Not every platform can watch its sockets.
             tracing::debug!(error = say(&error), "some session settings were refused");
         }
-        Ok(session)
+        Ok(())
     }
 
     /// The database's name, as the server says it.

@@ -18,6 +18,7 @@ use super::now::Now;
 use super::plan::{Act, Part, Plan, Task};
 use super::runner::{Runner, broke, describe};
 use super::sampler;
+use super::session::{Attire, sets};
 use super::step::{Crew, Halt, remark};
 use super::watch::{BackupGate, Edge, Ended, Options, Report, Watcher};
 use crate::run::job::{Failure, StepOutcome};
@@ -79,7 +80,7 @@ async fn travel(
     watcher.planned(steps.clone()).await?;
     let tables = set.touched();
     let pid = runner.pid;
-    let crew = Crew { db, runner, options, watcher, now: &now, steps, ledger: Ledger::default() };
+    let crew = Crew { db, runner, options, watcher, now: &now, steps, ledger: Ledger::default(), attire: Attire::default() };
     let mut journey = Journey { crew, set, ahead, plan: &plan, done: 0, skipped: 0, remarks: Vec::new() };
     let ended = if plan.tasks.is_empty() {
         journey.finish_the_finished().await?;
@@ -201,6 +202,9 @@ impl Journey<'_> {
         if let Err(failure) = lifeline::answers(db, session).await {
             return Ok(Err(Halt::Failed { at: 0, failure }));
         }
+        if let Err(failure) = self.crew.ready(head).await {
+            return Ok(Err(Halt::Failed { at: 0, failure }));
+        }
         if self.opens(first, head)
             && let Err(failure) = self.set.still(head.script).await
         {
@@ -264,8 +268,8 @@ impl Journey<'_> {
         else {
             return Ok(());
         };
-        // ANALYZE and the like change nothing that is recorded.
-        let upkeep = |task: &Task<'_>| matches!(task.act, Act::Run { statement, .. } if statement.shape.kind == Kind::Upkeep);
+        // ANALYZE, SET and the like change nothing that is recorded.
+        let upkeep = |task: &Task<'_>| matches!(task.act, Act::Run { statement, .. } if matches!(statement.shape.kind, Kind::Upkeep | Kind::Sets(_)));
         if tasks.iter().all(upkeep) {
             return Ok(());
         }
@@ -289,7 +293,21 @@ impl Journey<'_> {
         let mut outcomes = Vec::new();
         for (at, task) in (first..).zip(tasks) {
             let Some(when) = task.earlier.as_ref().and_then(|trace| trace.ended_at) else { return Ok(None) };
+            let when = when.format("%Y-%m-%d %H:%M:%S UTC");
             if let Act::Run { statement, .. } = task.act {
+                // Names mean what the file's own settings make of them.
+                self.crew.ready(task).await?;
+                if sets(task) {
+                    self.crew.now.step(place(at), "setting for this session what an earlier attempt had set for its own");
+                    if self.crew.again(statement).await.is_err() {
+                        // Taken as a step like any other, it says where it fails.
+                        return Ok(None);
+                    }
+                    self.crew.watcher.step_started(place(at)).await?;
+                    let note = format!("set again for this session; first done by an earlier attempt at {when}");
+                    outcomes.push(StepOutcome::Done { note: Some(note) });
+                    continue;
+                }
                 let later = self.plan.tasks.get(at + 1..).unwrap_or_default().iter().filter(|later| {
                     later.migration.number == task.migration.number
                         && later.earlier.as_ref().is_some_and(|t| t.ended_at.is_some())
@@ -305,7 +323,7 @@ impl Journey<'_> {
                     return Ok(None);
                 }
             }
-            let why = format!("done by an earlier attempt at {}", when.format("%Y-%m-%d %H:%M:%S UTC"));
+            let why = format!("done by an earlier attempt at {when}");
             outcomes.push(StepOutcome::Skipped { why });
         }
         Ok(Some(outcomes))

@@ -46,6 +46,7 @@ pub mod rewrite;
 mod runner;
 mod sampler;
 mod sections;
+mod session;
 mod slice;
 pub mod split;
 mod step;

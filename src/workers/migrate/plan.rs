@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::book::{Book, Direction, Entry, State, Trace};
 use super::classify::{Kind, Serves};
 use super::files::{Migration, MigrationSet, Script, Unit, gap, refused};
+use super::session::sets;
 use super::split::Statement;
 use crate::run::job::{Failure, Nature, StepPlan};
 
@@ -222,13 +223,14 @@ impl<'a> Plan<'a> {
         script: &'a Script,
         book: &Book,
     ) -> bool {
-        let before = self.tasks.len();
-        for task in tasks(migration, direction, script, book) {
-            if task.earlier.as_ref().is_some_and(|trace| trace.left_out.is_some()) {
-                self.alone(task);
-            }
+        let tasks: Vec<Task<'a>> = tasks(migration, direction, script, book).collect();
+        let left = |task: &Task<'_>| task.earlier.as_ref().is_some_and(|trace| trace.left_out.is_some());
+        let Some(last) = tasks.iter().rposition(left) else { return false };
+        // With what the file had set before them.
+        for task in tasks.into_iter().take(last + 1).filter(|task| left(task) || sets(task)) {
+            self.alone(task);
         }
-        self.tasks.len() > before
+        true
     }
 
     fn proof(&mut self, migration: &'a Migration, direction: Direction, script: &'a Script, part: Part) {

@@ -8,15 +8,15 @@ use super::classify::{Built, Kind, Transaction};
 use super::database::{Database, run};
 use super::define::{Taken, definition, difference};
 use super::engine::{deadline, place};
-use super::errors::{is_contention, is_cut, next, say_at, sqlstate};
+use super::errors::{is_contention, is_cut, next, say_at};
 use super::hold::holds;
 use super::inspect::{Found, inspect};
 use super::inverse::{Ledger, holders, since, written};
-use super::lifeline;
 use super::look::{Looked, look};
 use super::now::Now;
 use super::plan::{Act, Task};
 use super::runner::{Runner, broke};
+use super::session::{Attire, lasts};
 use super::split::Statement;
 use super::watch::{Options, Watcher};
 use crate::run::job::{Failure, StepOutcome, StepPlan};
@@ -34,6 +34,7 @@ pub(crate) struct Crew<'a> {
     /// The steps as the watcher was told them.
     pub(crate) steps: Vec<StepPlan>,
     pub(crate) ledger: Ledger,
+    pub(crate) attire: Attire,
 }
 
 /// Why a batch did not come to its end; `at` counts within the batch.
@@ -91,6 +92,7 @@ impl Crew<'_> {
             tries += 1;
             self.now.asking(tries);
             let mut at = 0;
+            let attire = self.attire();
             let attempt = match tasks {
                 [task] if alone => self.alone(first, task).await.map(|outcome| vec![outcome]),
                 _ => self.together(first, tasks, &mut at).await,
@@ -109,6 +111,7 @@ impl Crew<'_> {
             };
             // After an error the transaction is dead; where there is none, this says nothing.
             drop(run(&mut self.runner.session, "ROLLBACK").await);
+            self.taken_back(attire);
             match stop {
                 Stop::Sql(error) if is_contention(&error) && Instant::now() < until => {
                     self.now.doing(&format!("try {tries} got no lock; asking again soon"));
@@ -177,6 +180,7 @@ impl Crew<'_> {
         }
         self.keep(tasks, guard).await?;
         run(&mut self.runner.session, "COMMIT").await?;
+        self.ended();
         let held = began.elapsed().as_secs_f64() * 1000.0;
         self.now.change(|moment| moment.live.held_ms = Some(held));
         Ok(outcomes)
@@ -289,7 +293,7 @@ impl Crew<'_> {
     async fn execute(&mut self, file: &str, statement: &Statement) -> Result<String, Stop> {
         self.probed(file, statement).await?;
         let began = Instant::now();
-        let rows = self.cancellable(&statement.text).await?;
+        let rows = self.cancellable(&statement.text, lasts(statement)).await?;
         let took = began.elapsed();
         self.measured(file, statement, took, rows).await?;
         let took = took.as_secs_f64() * 1000.0;
@@ -338,37 +342,6 @@ impl Crew<'_> {
         } else {
             format!("{took}; {word} {name} was there already: {}", difference(&was, &is))
         })
-    }
-
-    /// SQL that a person may have cancelled; the rows that it touched.
-    pub(crate) async fn cancellable(&mut self, sql: &str) -> Result<u64, Stop> {
-        let (db, pid, watcher) = (self.db, self.runner.pid, self.watcher);
-        let (result, cancelled) = {
-            let lost = lifeline::lost(db, &self.runner.who);
-            tokio::pin!(lost);
-            let running = run(&mut self.runner.session, sql);
-            tokio::pin!(running);
-            tokio::select! {
-                // An answer that has come is worth more than any doubt about it.
-                biased;
-                result = &mut running => (result, false),
-                failure = &mut lost => return Err(Stop::Lost(failure)),
-                () = watcher.cancelled() => {
-                    if let Err(failure) = db.cancel_own(pid).await {
-                        tracing::warn!(%failure, "the running statement could not be cancelled");
-                    }
-                    tokio::select! {
-                        result = &mut running => (result, true),
-                        failure = &mut lost => return Err(Stop::Lost(failure)),
-                    }
-                }
-            }
-        };
-        match result {
-            Err(error) if cancelled && sqlstate(&error) == Some("57014") => Err(Stop::Cancelled),
-            Err(error) => Err(error.into()),
-            Ok(rows) => Ok(rows),
-        }
     }
 
     pub(crate) async fn record(
