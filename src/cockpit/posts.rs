@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::workers::announce::AnnounceWorker;
 use crate::workers::deploy::DeployWorker;
 use crate::workers::import::{ConflictsStanding, HistoryStanding, ImportWorker, SyncStanding};
-use crate::workers::migrate::MigrateWorker;
+use crate::workers::migrate::{Adviser, MigrateWorker};
 use crate::workers::monitor::Monitor;
 use crate::workers::rollback::{EngineDowns, Lookout, RollbackWorker};
 use crate::workers::rollout::RolloutWorker;
@@ -18,6 +18,7 @@ pub(super) fn posts(kit: &Kit) -> Vec<Post> {
     let downs = Arc::new(EngineDowns(kit.clone()));
     vec![
         Post::Jobs(Arc::new(MigrateWorker::new(kit))),
+        Post::Standing(Arc::new(Adviser::new(kit))),
         Post::Jobs(Arc::new(ImportWorker::new(kit.clone()))),
         Post::Standing(Arc::new(SyncStanding::new(kit.clone()))),
         Post::Standing(Arc::new(ConflictsStanding::new(kit.clone()))),

@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 use super::job::{ImportTotals, JobId};
 use crate::plan::{MetricId, Role};
 
+mod advice;
+
+pub use advice::{Advice, Judged, Linted, Remark, Said, Weight};
+
 /// How many samples of a gauge are kept in memory: two hours of one each ten seconds.
 pub const KEPT: usize = 720;
 
@@ -28,6 +32,8 @@ pub struct Live {
     pub history: Option<Arc<HistoryLive>>,
     /// What taking the database back would lose, as it was last looked at.
     pub outlook: Option<Arc<Outlook>>,
+    /// What the linter says of the migrations that are still to be run; none where it was not asked yet.
+    pub advice: Option<Arc<Advice>>,
 }
 
 /// What taking the database back would lose and meet, looked at while the guard is open.

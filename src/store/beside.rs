@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, watch};
 use super::{StoreError, connect};
 use crate::clock::{Clock, Pace};
 use crate::plan::MetricId;
-use crate::run::live::{Conflicts, HistoryLive, Outlook, Presence};
+use crate::run::live::{Advice, Conflicts, HistoryLive, Outlook, Presence};
 use crate::run::{JobId, Live, Progress, Sample, WorkerId};
 
 /// How long a lease holds without being renewed.
@@ -67,6 +67,7 @@ struct Waiting {
     conflicts: Option<Arc<Conflicts>>,
     history: Option<Arc<HistoryLive>>,
     outlook: Option<Arc<Outlook>>,
+    advice: Option<Arc<Advice>>,
 }
 
 impl Beside {
@@ -140,6 +141,13 @@ impl Beside {
         self.waiting().outlook = Some(outlook);
     }
 
+    /// Tells what the linter says of the migrations ahead; the latest wins.
+    pub(super) fn advice(&self, advice: Advice) {
+        let advice = Arc::new(advice);
+        self.live.send_modify(|live| Arc::make_mut(live).advice = Some(Arc::clone(&advice)));
+        self.waiting().advice = Some(advice);
+    }
+
     fn waiting(&self) -> std::sync::MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -152,6 +160,7 @@ impl Beside {
             || waiting.conflicts.is_some()
             || waiting.history.is_some()
             || waiting.outlook.is_some()
+            || waiting.advice.is_some()
     }
 
     /// Writes what waits, for the other processes.
@@ -185,6 +194,9 @@ impl Beside {
         }
         if let Some(outlook) = &news.outlook {
             self.write(&mut transaction, "outlook", outlook.at, &**outlook).await?;
+        }
+        if let Some(advice) = &news.advice {
+            self.write(&mut transaction, "advice", advice.at, &**advice).await?;
         }
         transaction.commit().await.map_err(|error| self.failed(error))
     }
@@ -262,6 +274,8 @@ impl Beside {
         let history = self.read::<HistoryLive>(&mut connection, "history", told).await?;
         let looked = self.live.borrow().outlook.as_ref().map(|outlook| outlook.at);
         let outlook = self.read::<Outlook>(&mut connection, "outlook", looked).await?;
+        let advised = self.live.borrow().advice.as_ref().map(|advice| advice.at);
+        let advice = self.read::<Advice>(&mut connection, "advice", advised).await?;
         let present = self.read_presence(&mut connection).await?;
         self.live.send_if_modified(|live| {
             let mut next = Live::clone(live);
@@ -283,6 +297,9 @@ impl Beside {
             }
             if outlook.is_some() {
                 next.outlook = outlook;
+            }
+            if advice.is_some() {
+                next.advice = advice;
             }
             next.present = present;
             let changed = next != **live;

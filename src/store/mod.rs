@@ -24,7 +24,7 @@ pub use error::{StoreError, SubmitError};
 use self::beside::Beside;
 use self::journal::{Head, Journal};
 use crate::clock::{Clock, Pace};
-use crate::run::live::{Conflicts, HistoryLive, Outlook};
+use crate::run::live::{Advice, Conflicts, HistoryLive, Outlook};
 use crate::run::{Actor, Command, Live, Progress, Record, Sample, State, decide};
 
 /// A handle on the store of one run; clones share it.
@@ -152,6 +152,11 @@ impl Store {
     /// Tells what taking the database back would lose. Never waits; the latest wins.
     pub fn outlook(&self, outlook: Outlook) {
         self.0.beside.outlook(outlook);
+    }
+
+    /// Tells what the linter says of the migrations ahead. Never waits; the latest wins.
+    pub fn advice(&self, advice: Advice) {
+        self.0.beside.advice(advice);
     }
 
     /// The leases and the presence of cockpits.

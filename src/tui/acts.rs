@@ -180,7 +180,7 @@ fn selected_step(app: &App, world: &World<'_>) -> Option<std::sync::Arc<str>> {
     let at = app.pick(Pane::Migrations).unwrap_or_else(|| migrations::current(world));
     match rows.get(at)? {
         migrations::Line::Step(step) => Some(step.plan.name.clone()),
-        migrations::Line::Group(..) => None,
+        migrations::Line::Group(..) | migrations::Line::Ahead(_) | migrations::Line::Statement(_) => None,
     }
 }
 

@@ -3,12 +3,13 @@
 use ratatui::buffer::Buffer;
 use ratatui::layout::{Constraint, Layout, Rect};
 
+mod ahead;
 mod live;
 
 use super::{Pane, Scene, World};
 use crate::plan::RungKind;
 use crate::run::job::{Facts, JobKind, Outcome, Step, StepOutcome, StepStatus, WorkerId};
-use crate::run::live::{MigrateLive, More, Progress};
+use crate::run::live::{Judged, Linted, MigrateLive, More, Progress};
 use crate::run::{Job, JobId};
 use crate::tui::screen;
 use crate::tui::theme::Role;
@@ -23,6 +24,10 @@ pub enum Line<'a> {
     Group(&'a Job, &'a str, &'a [Step]),
     /// One of its statements.
     Step(&'a Step),
+    /// A migration that is still to be run.
+    Ahead(&'a Linted),
+    /// One of its statements.
+    Statement(&'a Judged),
 }
 
 /// The migrations in the order in which they first came, each as its newest job has it.
@@ -65,15 +70,18 @@ fn rehearsed(scene: &Scene<'_>, title: &str) -> Option<String> {
 
 /// All lines of the pane.
 pub fn rows<'a>(world: &World<'a>) -> Vec<Line<'a>> {
-    groups(world)
-        .into_iter()
-        .flat_map(|(job, name, steps)| {
-            std::iter::once(Line::Group(job, name, steps)).chain(steps.iter().map(Line::Step))
-        })
-        .collect()
+    let groups = groups(world);
+    let ahead = ahead::pending(world, &groups);
+    let planned = groups.into_iter().flat_map(|(job, name, steps)| {
+        std::iter::once(Line::Group(job, name, steps)).chain(steps.iter().map(Line::Step))
+    });
+    let ahead = ahead.into_iter().flat_map(|linted| {
+        std::iter::once(Line::Ahead(linted)).chain(linted.statements.iter().map(Line::Statement))
+    });
+    planned.chain(ahead).collect()
 }
 
-/// The line that matters now: what runs or failed, else the last.
+/// The line that matters now: what runs or failed, else what comes next, else the last.
 pub fn current(world: &World<'_>) -> usize {
     let rows = rows(world);
     let matters = |line: &Line<'_>| match line {
@@ -81,9 +89,10 @@ pub fn current(world: &World<'_>) -> usize {
             step.status,
             StepStatus::Running { .. } | StepStatus::Ended { outcome: StepOutcome::Failed { .. }, .. }
         ),
-        Line::Group(..) => false,
+        Line::Group(..) | Line::Ahead(_) | Line::Statement(_) => false,
     };
-    rows.iter().rposition(matters).unwrap_or(rows.len().saturating_sub(1))
+    let next = || rows.iter().position(|line| matches!(line, Line::Ahead(_)));
+    rows.iter().rposition(matters).or_else(next).unwrap_or(rows.len().saturating_sub(1))
 }
 
 fn running<'a>(scene: &Scene<'a>) -> Option<(&'a Job, Option<&'a Progress>)> {
@@ -125,12 +134,16 @@ pub fn note(scene: &Scene<'_>) -> (String, Role) {
 /// A line for each migration, and what goes on under the one that runs.
 pub fn brief(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     let groups = groups(&scene.world);
-    if groups.is_empty() {
-        let words = match running(scene) {
-            Some((job, _)) => format!("{} {} is asked for", job.kind.title(), job.id),
-            None => "none ran yet".into(),
+    let pending = ahead::pending(&scene.world, &groups);
+    if groups.is_empty() && pending.is_empty() {
+        let row = match running(scene) {
+            Some((job, _)) => {
+                let words = format!("{} {} is asked for", job.kind.title(), job.id);
+                Row::new().put(words, scene.of(Role::Muted))
+            }
+            None => ahead::nothing(scene),
         };
-        Row::new().put(words, scene.of(Role::Muted)).draw(buf, area);
+        row.draw(buf, area);
         return;
     }
     let room = usize::from(area.height);
@@ -153,6 +166,7 @@ pub fn brief(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
             page.push((Row::new().put(format!("    {}", failure.what), scene.of(Role::Bad)), None));
         }
     }
+    page.extend(pending.into_iter().map(|linted| (ahead::row(scene, linted), None)));
     let from = page.len().saturating_sub(room);
     for ((row, progress), line) in page.iter().skip(from).zip(area.rows()) {
         match progress {
@@ -202,12 +216,17 @@ fn group_row<'a>(scene: &Scene<'_>, job: &Job, name: &'a str, part: &[Step]) -> 
         }
         _ => rehearsed(scene, name).map_or_else(String::new, |words| format!("   {words}")),
     };
-    Row::new()
+    let counts = (!leads_back(&job.kind) && done < part.len()).then(|| ahead::counts_of(scene, name)).flatten();
+    let row = Row::new()
         .put(format!("{sign} "), scene.of(role))
         .column(&format!("{name}{down}"), 31, scene.of(text))
         .number(&format!("{done}/{} steps", part.len()), 12, scene.of(Role::Muted))
         .number(&took, 8, scene.of(Role::Muted))
-        .put(worst, scene.of(Role::Muted))
+        .put(worst, scene.of(Role::Muted));
+    match counts {
+        Some((words, role)) => row.put(format!("   {words}"), scene.of(role)),
+        None => row,
+    }
 }
 
 /// What the running statement does, in a line: a bar where the whole is known, then words.
@@ -282,16 +301,20 @@ pub fn draw(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
         }
         match line {
             Line::Group(job, name, part) => group_row(scene, job, name, part).draw(buf, area),
-            Line::Step(step) => {
-                steps::row(step, scene.theme, scene.world.now)
-                    .draw(buf, Rect { x: area.x + 2, width: area.width.saturating_sub(2), ..area });
-            }
+            Line::Step(step) => ahead::beside(scene, step, steps::row(step, scene.theme, scene.world.now))
+                .draw(buf, inward(area)),
+            Line::Ahead(linted) => ahead::row(scene, linted).draw(buf, area),
+            Line::Statement(judged) => ahead::statement(scene, judged).draw(buf, inward(area)),
         }
     }
     let gap = (!now.is_empty()).then(Row::new);
     for (row, line) in now.iter().chain(gap.as_ref()).chain(&about).zip(detail.rows()) {
         row.draw(buf, line);
     }
+}
+
+const fn inward(area: Rect) -> Rect {
+    Rect { x: area.x + 2, width: area.width.saturating_sub(2), ..area }
 }
 
 /// What is selected: its words, how it ended, and its statement.
@@ -301,6 +324,8 @@ fn selected<'a>(scene: &Scene<'_>, line: &Line<'a>, width: usize) -> Vec<Row<'a>
         page.extend(wrap(words, width).into_iter().map(|line| Row::new().put(line, scene.of(role))));
     };
     match line {
+        Line::Ahead(linted) => page.extend(ahead::about(scene, linted, width)),
+        Line::Statement(judged) => page.extend(ahead::remarks(scene, judged, width)),
         Line::Group(job, name, _) => {
             let end = format!("{} {}", job.kind.title(), job.id);
             page.push(Row::new().put(*name, scene.of(Role::Title)).end(end, scene.of(Role::Muted)));
@@ -335,6 +360,7 @@ fn selected<'a>(scene: &Scene<'_>, line: &Line<'a>, width: usize) -> Vec<Row<'a>
                 }
                 _ => {}
             }
+            page.extend(ahead::still(scene, step, width));
             let sql = step.plan.detail.as_deref().unwrap_or("no text stands behind this step");
             page.extend(sql.lines().map(|line| Row::new().put(line, scene.of(Role::Muted))));
         }

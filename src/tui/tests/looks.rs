@@ -47,7 +47,7 @@ fn drawn(
     buf
 }
 
-fn text(buf: &Buffer) -> String {
+pub(super) fn text(buf: &Buffer) -> String {
     let line = |y| {
         let mut line = String::new();
         let mut skip = 0;
@@ -65,7 +65,7 @@ fn text(buf: &Buffer) -> String {
     (0..buf.area.height).map(line).collect::<Vec<_>>().join("\n")
 }
 
-fn dark(story: &Story, keys: &[KeyCode], size: (u16, u16)) -> Buffer {
+pub(super) fn dark(story: &Story, keys: &[KeyCode], size: (u16, u16)) -> Buffer {
     drawn(story, &Boot::default(), keys, size, "dark", Depth::True)
 }
 

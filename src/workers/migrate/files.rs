@@ -174,15 +174,8 @@ impl MigrationSet {
         files: Vec<(String, Vec<u8>)>,
         asides: Vec<Aside>,
     ) -> Result<Self, Failure> {
-        let reading = || understood(origin, directory, layout, files, asides);
-        std::thread::scope(|scope| {
-            let reader = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, reading);
-            let stopped = |what: String| refused(what, "see gonogo.log for the place");
-            let reader =
-                reader.map_err(|error| stopped(format!("the migrations could not be read: {error}")))?;
-            reader
-                .join()
-                .unwrap_or_else(|_| Err(stopped(format!("reading the migrations of {origin} broke off"))))
+        deep(|| understood(origin, directory, layout, files, asides)).unwrap_or_else(|why| {
+            Err(refused(format!("reading the migrations of {origin}: {why}"), "see gonogo.log for the place"))
         })
     }
 
@@ -243,6 +236,15 @@ impl MigrationSet {
         }
         touched
     }
+}
+
+/// Does what parses statements on a stack that none of them is nested too deep for; or says why that was not to be had.
+pub(crate) fn deep<T: Send>(work: impl FnOnce() -> T + Send) -> Result<T, String> {
+    std::thread::scope(|scope| {
+        let worker = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work);
+        let worker = worker.map_err(|error| format!("no thread for it: {error}"))?;
+        worker.join().map_err(|_| "it broke off".to_owned())
+    })
 }
 
 /// Everything of a set, once its files are there.

@@ -3,6 +3,7 @@
 //! [`Database`], nothing of journals, jobs or screens.
 
 mod adopt;
+mod adviser;
 mod ahead;
 mod alter;
 pub mod backup;
@@ -64,6 +65,7 @@ mod split_laws;
 mod split_tests;
 
 pub use adopt::{Adopted, Changed, adopt};
+pub use adviser::Adviser;
 pub use backup::{Target, backup};
 pub use database::Database;
 pub use engine::{down, up};

@@ -38,6 +38,14 @@ pub struct Standing {
     pub foreign: Option<Foreign>,
 }
 
+impl Standing {
+    /// Whether every statement of its way there has run, by gonogo's bookkeeping or by that of another tool.
+    pub fn is_applied(&self) -> bool {
+        matches!(self.state, Some(State::Applied | State::Verified))
+            || self.state.is_none() && self.foreign.as_ref().is_some_and(Foreign::is_applied)
+    }
+}
+
 /// What another tool's bookkeeping holds besides the migrations of a set.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Foreigners {

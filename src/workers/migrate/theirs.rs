@@ -250,6 +250,13 @@ pub struct Foreign {
     pub adopted: bool,
 }
 
+impl Foreign {
+    /// Whether the tool has applied it, and still answers for it.
+    pub fn is_applied(&self) -> bool {
+        self.unfinished.is_none() && !self.adopted
+    }
+}
+
 /// What is said of one migration, adopted or not.
 pub(crate) fn foreign(baseline: &Baseline, migration: &Migration) -> Option<Foreign> {
     let Baseline::One(theirs) = baseline else { return None };
