@@ -257,7 +257,8 @@ async fn act(
         }
         What::Down { to, plan: true, .. } => {
             let rehearsed = dry::rehearsed(&db, set, journal).await?;
-            back::plan(&db, set, number(set, to.as_deref())?, &rehearsed, json).await
+            let inverses = dry::inverses(&db, set, journal).await?;
+            back::plan(&db, set, number(set, to.as_deref())?, (&rehearsed, &inverses), json).await
         }
         What::Down { to, confirm, .. } => {
             let to = number(set, to.as_deref())?;
@@ -292,6 +293,7 @@ async fn act(
         What::Status => {
             let standing = status(&db, set).await?;
             let rehearsed = dry::rehearsed(&db, set, journal).await?;
+            let inverses = dry::inverses(&db, set, journal).await?;
             let foreign = foreigners(&db, set).await?;
             let as_applied = |one: &Standing| {
                 let theirs = one.foreign.as_ref().filter(|theirs| !theirs.adopted);
@@ -301,11 +303,12 @@ async fn act(
                 && foreign.as_ref().is_none_or(|foreign| foreign.trouble.is_none());
             let text = if json {
                 let all = json!({ "schema": 1, "database": db.place(), "layout": set.reading, "migrations": standing,
-                                  "rehearsed": rehearsed, "foreign": foreign, "not_run": set.asides });
+                                  "rehearsed": rehearsed, "inverses": inverses, "foreign": foreign, "not_run": set.asides });
                 format!("{all}\n")
             } else {
-                let both = standing.iter().zip(&rehearsed);
-                let lines: String = both.map(|(one, rehearsed)| told::standing(one, rehearsed)).collect();
+                let all = standing.iter().zip(rehearsed.iter().zip(&inverses));
+                let lines: String =
+                    all.map(|(one, (rehearsed, inverse))| told::standing(one, rehearsed, inverse)).collect();
                 let foreign = foreign.as_ref().map(told::foreigners).unwrap_or_default();
                 format!("{lines}{foreign}{}", told::asides(set))
             };

@@ -22,6 +22,7 @@ mod matrix;
 mod outcomes;
 mod poolers;
 mod proxy;
+mod recorded;
 mod rewrite;
 mod round_trip;
 mod rung;

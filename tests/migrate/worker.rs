@@ -8,12 +8,13 @@ use gonogo::plan::Role;
 use gonogo::plan::load::load;
 use gonogo::run::event::Event;
 use gonogo::run::job::Facts;
-use gonogo::run::live::{Asks, More};
+use gonogo::run::live::{Advice, Asks, More, Said, Weight};
 use gonogo::run::{Actor, Command, Job, JobKind, Live, Mode, Outcome, State};
 use gonogo::secrets::Secrets;
 use gonogo::store::Store;
-use gonogo::workers::migrate::MigrateWorker;
+use gonogo::workers::migrate::{Adviser, MigrateWorker};
 use gonogo::workers::{Crew, Kit, Post};
+use secrecy::SecretString;
 
 use crate::ground::Ground;
 
@@ -27,6 +28,10 @@ struct Seat {
 
 impl Seat {
     async fn with(ground: &Ground, migrations: &str) -> Self {
+        Self::knowing(Some(ground.scratch.url("crm")), migrations).await
+    }
+
+    async fn knowing(url: Option<SecretString>, migrations: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // A plan that asks for no backup: the engine asks for one all the same.
         let config = dir.path().join("gonogo.toml");
@@ -43,9 +48,11 @@ impl Seat {
         let (dba, lead) = (Actor::person("dana", Role::Dba), Actor::person("lea", Role::Lead));
         let plan = Arc::new(loaded.plan.clone());
         store.submit(&lead, Command::Open { plan, mode: Mode::Rehearsal }).await.unwrap();
-        let url = (loaded.config.database.url_env.clone(), ground.scratch.url("crm"));
-        let kit = Kit::new(loaded.config.clone(), &loaded.root, Secrets::of([url]), Clock::wall());
-        let crew = Crew::start(&store, &"test".into(), [Post::Jobs(Arc::new(MigrateWorker::new(&kit)))]);
+        let url = url.map(|url| (loaded.config.database.url_env.clone(), url));
+        let kit = Kit::new(loaded.config.clone(), &loaded.root, Secrets::of(url), Clock::wall());
+        let posts =
+            [Post::Jobs(Arc::new(MigrateWorker::new(&kit))), Post::Standing(Arc::new(Adviser::new(&kit)))];
+        let crew = Crew::start(&store, &"test".into(), posts);
         Self { store, dba, dir, _crew: crew }
     }
 
@@ -56,6 +63,14 @@ impl Seat {
         let output = command.output().await.unwrap();
         let said = [output.stdout, output.stderr].map(|said| String::from_utf8(said).unwrap()).concat();
         (output.status.success(), said)
+    }
+
+    /// What the linter is heard to say, once it says such a thing.
+    async fn advised(&self, wanted: impl Fn(&Advice) -> bool) -> Arc<Advice> {
+        let mut live = self.store.live();
+        let heard = |live: &Arc<Live>| live.advice.as_deref().is_some_and(&wanted);
+        let heard = tokio::time::timeout(Duration::from_secs(20), live.wait_for(heard)).await;
+        heard.expect("it is said").unwrap().advice.clone().unwrap()
     }
 
     async fn asks(&self, wanted: impl Fn(&Asks) -> bool) {
@@ -159,4 +174,36 @@ async fn jobs_go_from_the_journal_to_the_database_and_back() {
         "{:?}",
         back.outcome()
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_linter_is_asked_before_anybody_runs_and_again_afterwards() {
+    let ground = Ground::with_contacts(20).await;
+    let files = tempfile::tempdir().unwrap();
+    let sql = "ALTER TABLE contacts ADD COLUMN nick text;\nALTER TABLE contacts RENAME COLUMN city TO town;\n";
+    std::fs::write(files.path().join("1_nick.up.sql"), sql).unwrap();
+    let directory = files.path().to_str().unwrap();
+    let seat = Seat::with(&ground, directory).await;
+    let advice = seat.advised(|_| true).await;
+    let Said::Linted { knowing, .. } = &advice.said else { panic!("{advice:?}") };
+    assert!(knowing.contains("the catalogue of crm at"), "{knowing}");
+    let [linted] = advice.migrations() else { panic!("{advice:?}") };
+    assert_eq!((linted.title.as_str(), linted.count(Weight::Breaks)), ("1 nick", 1), "{linted:?}");
+    assert!(linted.statements[0].worst().is_none(), "{linted:?}");
+    let (worst, _) = linted.statements[1].worst().unwrap();
+    assert!(!worst.what.is_empty() && !worst.safe.is_empty(), "{worst:?}");
+
+    assert!(done(&seat.store, &seat.dba, JobKind::Backup).await.succeeded());
+    let job = done(&seat.store, &seat.dba, JobKind::MigrateUp { to: None }).await;
+    assert_eq!(*job.steps[1].plan.name, *linted.statements[1].name, "a step is found again by its name");
+    seat.advised(|advice| advice.migrations().is_empty() && matches!(advice.said, Said::Linted { .. })).await;
+
+    let blind = Seat::knowing(None, directory).await;
+    let advice = blind.advised(|_| true).await;
+    let Said::Linted { knowing, migrations } = &advice.said else { panic!("{advice:?}") };
+    assert!(knowing.starts_with("the files alone (") && knowing.contains("are unknown"), "{knowing}");
+    assert_eq!(migrations[0].count(Weight::Breaks), 1, "what is not known quiets nothing");
+    let nowhere = Seat::knowing(None, "/nowhere").await;
+    let advice = nowhere.advised(|_| true).await;
+    assert!(matches!(&advice.said, Said::Unknown { why } if why.contains("/nowhere")), "{advice:?}");
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::Exit;
 use crate::run::Failure;
-use crate::workers::migrate::dryrun::Standing;
+use crate::workers::migrate::dryrun::{Inverse, Standing};
 use crate::workers::migrate::inverse::{BackPlan, Cost, back_plan};
 use crate::workers::migrate::{Database, MigrationSet};
 
@@ -14,7 +14,7 @@ pub(super) async fn plan(
     db: &Database,
     set: &MigrationSet,
     to: Option<u64>,
-    rehearsed: &[Standing],
+    (rehearsed, inverses): (&[Standing], &[Inverse]),
     json: bool,
 ) -> Result<(String, Exit), Failure> {
     let plans = back_plan(db, set, to).await?;
@@ -22,6 +22,11 @@ pub(super) async fn plan(
         let known =
             set.migrations.iter().zip(rehearsed).find(|(migration, _)| migration.number == plan.number);
         known.map_or(Standing::Never, |(_, standing)| standing.clone())
+    };
+    let inverse = |plan: &BackPlan| {
+        let known =
+            set.migrations.iter().zip(inverses).find(|(migration, _)| migration.number == plan.number);
+        known.map_or(Inverse::NotRecorded, |(_, inverse)| inverse.clone())
     };
     let safe = |plan: &BackPlan| {
         let takes = plan.differences.as_ref().is_some_and(|one| !one.takes.is_empty());
@@ -32,29 +37,33 @@ pub(super) async fn plan(
     let text = if json {
         let plans: Vec<_> = plans
             .iter()
-            .map(|plan| json!({ "runs": plan.runs(), "rehearsed": standing(plan), "plan": plan }))
+            .map(|plan| json!({ "runs": plan.runs(), "rehearsed": standing(plan), "inverse": inverse(plan), "plan": plan }))
             .collect();
         format!("{}\n", json!({ "schema": 1, "database": db.place(), "back": plans }))
     } else if plans.is_empty() {
         "no migration is applied that would be taken back\n".into()
     } else {
-        plans.iter().map(|plan| words(plan, &standing(plan))).collect()
+        plans.iter().map(|plan| words(plan, &standing(plan), &inverse(plan))).collect()
     };
     Ok((text, exit))
 }
 
-fn words(plan: &BackPlan, rehearsed: &Standing) -> String {
+fn words(plan: &BackPlan, rehearsed: &Standing, inverse: &Inverse) -> String {
     let mut text = format!("{}\n  would run: {}\n", plan.title, plan.runs());
     let mut say = |line: &str| text.extend(["  ", line, "\n"]);
     // Only what was rehearsed is called one.
-    let is = if rehearsed.way_back() { "a rollback" } else { "no rollback yet" };
-    say(&format!("{is}: {rehearsed}"));
+    let (counts, said) = match plan.down_file {
+        Some(_) => (rehearsed.way_back(), rehearsed.to_string()),
+        None => (inverse.way_back(), inverse.to_string()),
+    };
+    let is = if counts { "a rollback" } else { "no rollback yet" };
+    say(&format!("{is}: {said}"));
     match &plan.recorded {
         None => say(
             "what it did was not recorded: it was applied before records were kept, so nothing is compared",
         ),
         Some(way) => {
-            say(&format!("by the record, {} statements undo it:", way.undos.len()));
+            say(&format!("by the record, {} statements undo it ({inverse}):", way.undos.len()));
             for undo in &way.undos {
                 let cost = match &undo.cost {
                     Cost::Lossy { rows: Some(rows) } => format!("lossy, {rows} rows"),

@@ -14,7 +14,7 @@ use crate::run::Failure;
 use crate::scratch::Rows;
 use crate::workers::migrate::book::Direction;
 use crate::workers::migrate::dryrun::{
-    self, DryRun, Ground, Level, Record, Standing, Wanted, lines, live, parsed, rehearse, trace, unparsed,
+    self, DryRun, Ground, Inverse, Level, Record, Standing, Wanted, lines, live, parsed, rehearse, trace, unparsed,
 };
 use crate::workers::migrate::forecast::Forecast;
 use crate::workers::migrate::steps;
@@ -156,4 +156,13 @@ pub(super) async fn rehearsed(
     journal: &Path,
 ) -> Result<Vec<Standing>, Failure> {
     dryrun::standings(db, set, Record::load(&Record::path(journal))?.as_ref()).await
+}
+
+/// Whether what the database has recorded of each migration is rehearsed.
+pub(super) async fn inverses(
+    db: &Database,
+    set: &MigrationSet,
+    journal: &Path,
+) -> Result<Vec<Inverse>, Failure> {
+    dryrun::inverses(db, set, Record::load(&Record::path(journal))?.as_ref()).await
 }

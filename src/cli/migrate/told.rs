@@ -12,7 +12,7 @@ use crate::run::live::Asks;
 use crate::run::{Actor, Failure, Steer, Steered, StepOutcome, StepPlan};
 use crate::workers::Edge;
 use crate::workers::migrate::checks::Answer;
-use crate::workers::migrate::dryrun::Standing as Rehearsed;
+use crate::workers::migrate::dryrun::{Inverse, Standing as Rehearsed};
 use crate::workers::migrate::files::Migration;
 use crate::workers::migrate::survey::{PlannedStep, Standing};
 use crate::workers::migrate::{Adopted, Foreign, Foreigners, MigrationSet, Moment, Sameness, Watcher};
@@ -266,15 +266,17 @@ fn foreign(foreign: &Foreign) -> String {
 }
 
 /// A line of `status`.
-pub(super) fn standing(one: &Standing, rehearsed: &Rehearsed) -> String {
+pub(super) fn standing(one: &Standing, rehearsed: &Rehearsed, inverse: &Inverse) -> String {
     let unknown = if one.foreign.is_some() { "" } else { "not applied" };
     let state = one.state.map_or(unknown, crate::workers::migrate::book::State::word);
     let theirs = one.foreign.as_ref().map_or(String::new(), foreign);
     let when = one.applied_at.map_or(String::new(), |at| format!("  {}", at.format("%Y-%m-%d %H:%M:%S UTC")));
     let by = one.by.as_ref().map_or(String::new(), |by| format!(" by {by}"));
     let file = if one.unchanged == Some(false) { "  THE FILE WAS CHANGED SINCE" } else { "" };
-    let back = if one.reversible { "" } else { "  no way back" };
-    let all = format!("{state}{when}{by}{theirs}{file}{back}  {rehearsed}");
+    let back = if one.reversible { "" } else { "  no down file" };
+    // Of what is not applied nothing can be recorded yet.
+    let inverse = if *inverse == Inverse::NotRecorded { String::new() } else { format!("; {inverse}") };
+    let all = format!("{state}{when}{by}{theirs}{file}{back}  {rehearsed}{inverse}");
     format!("{:>3} {:<40} {}\n", one.label, one.name, all.trim_start())
 }
 

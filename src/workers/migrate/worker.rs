@@ -124,7 +124,7 @@ impl MigrateWorker {
         let gone_through = |mark: &dryrun::Mark| {
             let title =
                 set.get(mark.number).map_or_else(|| mark.name.clone(), super::files::Migration::title);
-            RehearsedMigration { title, there_ms: ms(mark.up_ms), back_ms: mark.down_ms.map(ms) }
+            RehearsedMigration { title, there_ms: ms(mark.up_ms), back_ms: mark.back_ms().map(ms) }
         };
         let migrations: Vec<RehearsedMigration> = record.marks.iter().map(gone_through).collect();
         let back = migrations.iter().filter(|one| one.back_ms.is_some()).count();

@@ -7,7 +7,7 @@ use crate::run::job::{StepOutcome, StepStatus};
 use crate::run::live::{More, Outlook, Progress, Seen};
 use crate::run::steer::all_let;
 use crate::run::{Failure, Steered, StepPlan};
-use crate::workers::migrate::dryrun::{Record, standings};
+use crate::workers::migrate::dryrun::{Record, inverses, standings};
 use crate::workers::migrate::inverse::{back_plan, with_inverses};
 use crate::workers::migrate::worker::{database, migrations, target};
 use crate::workers::migrate::{
@@ -42,15 +42,23 @@ impl EngineDowns {
         let (db, set) = self.open().await?;
         let record = Record::load(&Record::path(&self.0.path(&self.0.config().store.path)))?;
         let standings = standings(&db, &set, record.as_ref()).await?;
+        let inverses = inverses(&db, &set, record.as_ref()).await?;
+        let rehearsed: Vec<_> = standings.into_iter().zip(inverses).collect();
         let mut ahead =
             Ahead { lost: loss(&db, &set, None).await?, against: Vec::new(), missing: Vec::new() };
         for plan in back_plan(&db, &set, None).await? {
             if plan.down_file.is_none() && (plan.recorded.is_none() || !plan.gaps.is_empty()) {
                 ahead.missing.push(format!("{} has no way back", plan.title));
             }
-            let standing = set.migrations.iter().zip(&standings).find(|(one, _)| one.number == plan.number);
-            if let Some((_, standing)) = standing.filter(|(_, standing)| !standing.way_back()) {
-                ahead.against.push(format!("{} is no rollback yet: {standing}", plan.title));
+            let found = set.migrations.iter().zip(&rehearsed).find(|(one, _)| one.number == plan.number);
+            match (found, &plan.down_file) {
+                (Some((_, (standing, _))), Some(_)) if !standing.way_back() => {
+                    ahead.against.push(format!("{} is no rollback yet: {standing}", plan.title));
+                }
+                (Some((_, (_, inverse))), None) if !inverse.way_back() => {
+                    ahead.against.push(format!("{} is no rollback yet: {inverse}", plan.title));
+                }
+                _ => {}
             }
             let takes = plan.differences.unwrap_or_default().takes;
             ahead.against.extend(

@@ -2,6 +2,7 @@
 //! live catalogue and nothing else.
 
 use super::record::{Record, Standing};
+use super::recorded::inverses;
 use super::report::{DryRun, Weight};
 use crate::run::job::Failure;
 use crate::workers::migrate::book::{Book, Direction, State};
@@ -51,8 +52,8 @@ pub async fn demanded(
 ) -> Result<(), Failure> {
     let mut session = db.session("status").await?;
     let book = Book::read(&mut session).await.map_err(|e| broke("reading the bookkeeping", &e))?;
-    let standings = standings(db, set, record).await?;
-    for (migration, standing) in set.migrations.iter().zip(standings) {
+    let standings = standings(db, set, record).await?.into_iter().zip(inverses(db, set, record).await?);
+    for (migration, (standing, inverse)) in set.migrations.iter().zip(standings) {
         let state = book.entries.get(&migration.number).map(|entry| entry.state);
         let applied = matches!(state, Some(State::Applied | State::Verified));
         let concerned = match direction {
@@ -61,12 +62,17 @@ pub async fn demanded(
         };
         let rehearsed = match direction {
             Direction::Up if migration.down.is_none() => matches!(standing, Standing::Rehearsed { .. }),
+            Direction::Down if migration.down.is_none() => inverse.way_back(),
             // A migration whose way back was never rehearsed has none to rely on.
             Direction::Up | Direction::Down => standing.way_back(),
         };
         if concerned && !rehearsed && state.is_none_or(|state| state != State::Applying) {
+            let said = match direction {
+                Direction::Down if migration.down.is_none() => inverse.to_string(),
+                _ => standing.to_string(),
+            };
             return Err(Failure {
-                what: format!("{} {}: {standing}", migration.title(), direction.word()),
+                what: format!("{} {}: {said}", migration.title(), direction.word()),
                 state: "nothing was run".into(),
                 next: "rehearse it (gonogo migrate plan --level rehearsed); gonogo.toml demands it with rehearsal = \"required\" under [database]".into(),
             });

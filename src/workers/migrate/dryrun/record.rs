@@ -8,6 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use super::recorded::Undone;
 use crate::run::job::Failure;
 use crate::workers::migrate::files::Migration;
 use crate::workers::migrate::forecast::{read_json, write_json};
@@ -54,6 +55,9 @@ pub struct Mark {
     pub down_ms: Option<f64>,
     /// The longest wait of a client on the way there, in milliseconds, where it was measured.
     pub worst_wait_ms: Option<f64>,
+    /// How far it came back by what was recorded of it.
+    #[serde(default)]
+    pub inverse: Undone,
 }
 
 /// A rehearsal.
@@ -138,6 +142,14 @@ fn over_checks(migration: &Migration) -> Arc<str> {
 }
 
 impl Mark {
+    /// How long the way back took that would be gone: by the down file, or by the record where there is none.
+    pub fn back_ms(&self) -> Option<f64> {
+        match (&self.down, &self.inverse) {
+            (None, Undone::Back { ms, .. }) => Some(*ms),
+            _ => self.down_ms,
+        }
+    }
+
     /// Of a migration that has passed nothing yet.
     pub(super) fn new(migration: &Migration) -> Self {
         Self {
@@ -150,6 +162,7 @@ impl Mark {
             up_ms: 0.0,
             down_ms: None,
             worst_wait_ms: None,
+            inverse: Undone::NotTried,
         }
     }
 }

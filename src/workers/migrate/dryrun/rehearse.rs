@@ -2,27 +2,25 @@
 //! statement from inside; rehearsed, it goes there migration by migration, back the same way, compares schema and rows with what
 //! was before each, and goes there again. What it measures becomes the forecast, what it proves the record.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
 use chrono::Utc;
-use futures_util::future::BoxFuture;
 use sqlx::postgres::PgConnection;
 
 use super::clone::Ground;
+use super::inner::{Inner, options};
+use super::legs::{Leg, down_file, legs};
 use super::measure::{Measure, Seen};
+use super::recorded::Undone;
 use super::record::{Mark, Passed, Record};
 use super::report::{DryRun, Level, Weight};
 use super::states::{State, compare, state};
-use crate::run::job::{Failure, StepOutcome, StepPlan};
-use crate::run::steer::all_let;
-use crate::run::{Actor, Steered};
+use crate::run::job::{Failure, StepOutcome};
 use crate::workers::migrate::book::{Book, State as Applied};
 use crate::workers::migrate::database::Database;
-use crate::workers::migrate::files::{Migration, MigrationSet};
+use crate::workers::migrate::files::{Migration, MigrationSet, Script};
 use crate::workers::migrate::forecast::Forecast;
+use crate::workers::migrate::inverse::{Recorded, recorded, recorded_as};
 use crate::workers::migrate::runner::broke;
-use crate::workers::migrate::watch::{BackupGate, Edge, Ended, Moment, Options, Probe, Report, Watcher};
+use crate::workers::migrate::watch::{Edge, Ended, Report, Watcher};
 use crate::workers::migrate::{down, engine, up};
 
 /// What came of running on a clone.
@@ -56,14 +54,6 @@ pub async fn rehearse(
     watcher: &dyn Watcher,
 ) -> Result<Rehearsal, Failure> {
     go(source, set, ground, schemas, watcher, Level::Rehearsed).await
-}
-
-/// One leg of the way.
-#[derive(Debug, Clone, Copy)]
-enum Leg<'a> {
-    There(usize, &'a Migration),
-    Back(usize, &'a Migration),
-    Again,
 }
 
 async fn go(
@@ -134,58 +124,6 @@ fn stopped() -> Failure {
     }
 }
 
-/// There one by one; back as far as there are ways back; there again.
-fn legs<'a>(pending: &[&'a Migration], level: Level) -> Vec<Leg<'a>> {
-    let mut legs: Vec<Leg<'_>> =
-        pending.iter().copied().enumerate().map(|(at, migration)| Leg::There(at, migration)).collect();
-    if level == Level::Rehearsed {
-        let back =
-            pending.iter().copied().enumerate().rev().take_while(|(_, migration)| migration.down.is_some());
-        let back: Vec<Leg<'_>> = back.map(|(at, migration)| Leg::Back(at, migration)).collect();
-        if !back.is_empty() {
-            legs.extend(back);
-            legs.push(Leg::Again);
-        }
-    }
-    legs
-}
-
-impl Leg<'_> {
-    fn plan(&self) -> StepPlan {
-        let (name, detail) = match self {
-            Self::There(_, migration) => {
-                let file = &migration.up.file;
-                (
-                    format!("{} there", migration.title()),
-                    format!("{file} runs on the clone, statement by statement, its checks before and after"),
-                )
-            }
-            Self::Back(_, migration) => (
-                format!("{} back", migration.title()),
-                format!("{} runs; then schema and rows are compared with before", down_file(migration)),
-            ),
-            Self::Again => (
-                "all there again".to_owned(),
-                "every up file once more; then schema and rows are compared with the first time".to_owned(),
-            ),
-        };
-        StepPlan {
-            name: name.into(),
-            detail: Some(detail.into()),
-            group: Some("rehearsal on a clone".into()),
-            ..StepPlan::default()
-        }
-    }
-
-    const fn way(&self) -> &'static str {
-        match self {
-            Self::There(..) => "up",
-            Self::Back(..) => "down",
-            Self::Again => "up again",
-        }
-    }
-}
-
 struct Walk<'a> {
     set: &'a MigrationSet,
     dry: DryRun,
@@ -246,13 +184,20 @@ impl Walk<'_> {
         leg: Leg<'_>,
     ) -> Result<String, Failure> {
         self.measure.begin(leg.way(), session).await.map_err(|e| broke("looking at the clone", &e))?;
-        let inner = Inner { outer: self.watcher, measure: &self.measure, step, steps: Mutex::default() };
+        let undoing = match leg {
+            Leg::Undo(at, migration) => Some(self.undoing(session, at, migration).await?),
+            Leg::There(..) | Leg::Back(..) | Leg::Again => None,
+        };
+        let inner = Inner::new(self.watcher, &self.measure, step);
         let options = options();
         let ran = match leg {
             Leg::There(_, migration) => up(db, self.set, Some(migration.number), &options, &inner).await,
             Leg::Back(at, migration) => {
-                let to = if at == 0 { self.below } else { self.number_before(migration) };
-                down(db, self.set, Some(to), &options, &inner).await
+                down(db, self.set, Some(self.stays(at, migration)), &options, &inner).await
+            }
+            Leg::Undo(at, migration) => {
+                let set = undoing.as_ref().unwrap_or(self.set);
+                down(db, set, Some(self.stays(at, migration)), &options, &inner).await
             }
             Leg::Again => up(db, self.set, None, &options, &inner).await,
         };
@@ -265,7 +210,77 @@ impl Walk<'_> {
             Leg::There(at, migration) => Ok(self.went_there(at, migration, &report, now)),
             Leg::Back(at, migration) => self.came_back(at, migration, &now),
             Leg::Again => self.went_again(&now),
+            Leg::Undo(at, migration) => self.undone(at, migration, &now),
         }
+    }
+
+    /// The set with the record of that migration in the place of its down file; with the down file, where the record is not whole.
+    async fn undoing(
+        &mut self,
+        session: &mut PgConnection,
+        at: usize,
+        migration: &Migration,
+    ) -> Result<MigrationSet, Failure> {
+        let found = recorded(session, migration).await?;
+        let mark = self.record.marks.get_mut(at);
+        let mut set = self.set.clone();
+        match found {
+            Recorded::Whole(script) => {
+                if let Some(mark) = mark {
+                    mark.inverse = Undone::Back { over: script.checksum.clone(), ms: 0.0 };
+                }
+                for one in set.migrations.iter_mut().filter(|one| one.number == migration.number) {
+                    one.down = Some(Script::clone(&script));
+                }
+            }
+            Recorded::Gaps(gaps) => {
+                let why = gaps.join("; ");
+                if let Some(mark) = mark {
+                    mark.inverse = Undone::Gaps { why: why.clone() };
+                }
+                let said = format!("what is recorded of {} is not whole: {why}", migration.title());
+                if migration.down.is_none() {
+                    return Err(no_way_back(said));
+                }
+                self.dry.seen(said);
+            }
+            Recorded::Nothing if migration.down.is_none() => {
+                return Err(no_way_back(format!("nothing is recorded of {}", migration.title())));
+            }
+            Recorded::Nothing => {}
+        }
+        Ok(set)
+    }
+
+    fn undone(&mut self, at: usize, migration: &Migration, now: &State) -> Result<String, Failure> {
+        let Some(before) = self.states.get(at) else { return Ok("nothing to compare with".into()) };
+        let whole = matches!(
+            self.record.marks.get(at).map(|mark| &mark.inverse),
+            Some(Undone::Back { .. })
+        );
+        let differs = compare(before, now);
+        if !whole {
+            return Ok("its record is not whole; taken back by its down file".into());
+        }
+        if differs.is_empty() {
+            let note = format!("schema and {} rows are as before", before.rows());
+            self.dry.seen(format!("{} back by its record: {note}", migration.title()));
+            return Ok(note);
+        }
+        Err(Failure {
+            what: format!(
+                "the recorded inverse of {} does not lead back to what was before: {}",
+                migration.title(),
+                differs.lines().join("; ")
+            ),
+            state: "this was on a clone; the live database was only read".into(),
+            next: "rely on the down file, or on the backup; the recorded inverse is no rollback".into(),
+        })
+    }
+
+    /// The newest number that stays, where this one goes.
+    fn stays(&self, at: usize, migration: &Migration) -> u64 {
+        if at == 0 { self.below } else { self.number_before(migration) }
     }
 
     fn number_before(&self, migration: &Migration) -> u64 {
@@ -340,6 +355,7 @@ impl Walk<'_> {
             || match leg {
                 Leg::There(_, migration) => migration.up.file.to_string(),
                 Leg::Back(_, migration) => down_file(migration),
+                Leg::Undo(_, migration) => migration.title(),
                 Leg::Again => self.set.origin.to_string(),
             },
             str::to_owned,
@@ -352,6 +368,16 @@ impl Walk<'_> {
                 }
             }
             Leg::Again => self.record.marks.iter_mut().for_each(|mark| mark.passed = passed()),
+            Leg::Undo(at, _) => {
+                if let Some(mark) = self.record.marks.get_mut(at)
+                    && matches!(mark.inverse, Undone::Back { .. })
+                {
+                    mark.inverse = Undone::Failed { what: failure.what.clone() };
+                }
+                // The files have passed; what takes their place where there is no down file has not.
+                self.dry.find(Weight::Warns, place, failure.what, failure.next);
+                return;
+            }
         }
         self.dry.find(Weight::Fails, place, failure.what, failure.next);
     }
@@ -377,6 +403,9 @@ impl Walk<'_> {
                 (Passed::ThereAndBack, Some(down)) => Some(took("down", &down.file)),
                 _ => None,
             };
+            if let Undone::Back { ms, .. } = &mut mark.inverse {
+                *ms = took("inverse", &recorded_as(&migration.label));
+            }
         }
         self.dry.traced = seen.into_iter().map(|one| one.traced).collect();
         for traced in &self.dry.traced {
@@ -424,8 +453,12 @@ impl Walk<'_> {
     }
 }
 
-fn down_file(migration: &Migration) -> String {
-    migration.down.as_ref().map_or_else(|| migration.title(), |down| down.file.to_string())
+fn no_way_back(what: String) -> Failure {
+    Failure {
+        what: format!("{what}; and there is no down file"),
+        state: "this was on a clone; the live database was only read".into(),
+        next: "write its down file, or rely on the backup".into(),
+    }
 }
 
 fn on_clone(leg: Leg<'_>, failure: Failure) -> Failure {
@@ -433,67 +466,11 @@ fn on_clone(leg: Leg<'_>, failure: Failure) -> Failure {
         Leg::There(..) => "",
         Leg::Back(..) => "on the way back: ",
         Leg::Again => "there again: ",
+        Leg::Undo(..) => "back by the record: ",
     };
     Failure {
         what: format!("{way}{}", failure.what),
         state: "this was on a clone; the live database was only read".into(),
         next: failure.next,
-    }
-}
-
-/// Nobody waits on a clone, so nothing is paused for anybody.
-fn options() -> Options {
-    Options {
-        by: "rehearsal".into(),
-        lock_timeout: Duration::from_secs(2),
-        wait_budget: Duration::from_secs(30),
-        client_budget: Duration::from_hours(24),
-        backup: BackupGate::Waived,
-        ..Options::default()
-    }
-}
-
-/// Stands between the engine and who watches the rehearsal: the engine's steps are part of one of ours.
-struct Inner<'a> {
-    outer: &'a dyn Watcher,
-    measure: &'a Measure,
-    step: u32,
-    steps: Mutex<Vec<StepPlan>>,
-}
-
-impl Watcher for Inner<'_> {
-    fn planned(&self, steps: Vec<StepPlan>) -> BoxFuture<'_, Result<(), Failure>> {
-        *self.steps.lock().unwrap_or_else(PoisonError::into_inner) = steps;
-        Box::pin(async { Ok(()) })
-    }
-
-    fn steered(&self) -> Vec<Steered> {
-        // On a clone there is a way back from everything.
-        let steps = self.steps.lock().unwrap_or_else(PoisonError::into_inner);
-        all_let(&steps, &Actor::machine("rehearsal"), Utc::now())
-    }
-
-    fn step_started(&self, _: u32) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn step_ended(&self, _: u32, _: StepOutcome) -> BoxFuture<'_, Result<(), Failure>> {
-        Box::pin(async { Ok(()) })
-    }
-
-    fn moment(&self, moment: Moment) {
-        self.outer.moment(Moment { step: Some(self.step), ..moment });
-    }
-
-    fn edge(&self) -> BoxFuture<'_, Edge> {
-        self.outer.edge()
-    }
-
-    fn cancelled(&self) -> BoxFuture<'_, ()> {
-        self.outer.cancelled()
-    }
-
-    fn probe(&self) -> Option<&dyn Probe> {
-        Some(self.measure)
     }
 }

@@ -10,5 +10,6 @@ mod way;
 
 pub use compare::Differences;
 pub(crate) use ledger::{Ledger, Written, forget, holders, left, since, written};
-pub use plan::{BackPlan, back_plan, with_inverses};
+pub use plan::{BackPlan, Recorded, back_plan, with_inverses};
+pub(crate) use plan::{recorded, recorded_as};
 pub use way::{Cost, Undo, Way};

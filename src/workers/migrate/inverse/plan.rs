@@ -6,12 +6,12 @@ use sqlx::Row as _;
 use sqlx::postgres::PgConnection;
 
 use super::compare::{Differences, differences};
-use super::ledger::{self, Record};
+use super::ledger;
 use super::way::{Cost, Way, way};
 use crate::run::job::Failure;
 use crate::workers::migrate::book::Book;
 use crate::workers::migrate::database::Database;
-use crate::workers::migrate::files::{MigrationSet, Script};
+use crate::workers::migrate::files::{Migration, MigrationSet, Script};
 use crate::workers::migrate::runner::broke;
 
 /// The way back from one migration.
@@ -120,13 +120,41 @@ pub async fn with_inverses(
         if migration.down.is_some() || !going {
             continue;
         }
-        let record = ledger::read(&mut session, migration.number).await.map_err(|e| failed(&e))?;
-        migration.down = record.as_ref().and_then(|record| written(&migration.label, record)).transpose()?;
+        if let Recorded::Whole(script) = recorded(&mut session, migration).await? {
+            migration.down = Some(*script);
+        }
     }
     Ok(set)
 }
 
-fn written(label: &str, record: &Record) -> Option<Result<Script, Failure>> {
-    let text = way(record).script()?;
-    Some(Script::written(&format!("recorded inverse of {label}"), &text))
+/// What was recorded of a migration, as a way back.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Recorded {
+    /// Nothing, or nothing that would have to be undone.
+    Nothing,
+    /// Not all of it, and what is missing.
+    Gaps(Vec<String>),
+    /// All of it, as a file.
+    Whole(Box<Script>),
+}
+
+/// Reads it.
+pub(crate) async fn recorded(session: &mut PgConnection, migration: &Migration) -> Result<Recorded, Failure> {
+    let record = ledger::read(session, migration.number).await;
+    let record = record.map_err(|e| broke("reading what was recorded", &e))?;
+    let Some(record) = record else { return Ok(Recorded::Nothing) };
+    let way = way(&record);
+    match (way.gaps(), way.script()) {
+        (gaps, _) if !gaps.is_empty() => Ok(Recorded::Gaps(gaps)),
+        (_, Some(text)) => {
+            let script = Script::written(&recorded_as(&migration.label), &text)?;
+            Ok(Recorded::Whole(Box::new(script)))
+        }
+        _ => Ok(Recorded::Nothing),
+    }
+}
+
+/// What the record is called where a file would be.
+pub(crate) fn recorded_as(label: &str) -> String {
+    format!("recorded inverse of {label}")
 }
