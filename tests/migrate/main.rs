@@ -23,6 +23,7 @@ mod outcomes;
 mod poolers;
 mod proxy;
 mod recorded;
+mod replaced;
 mod rewrite;
 mod round_trip;
 mod rung;

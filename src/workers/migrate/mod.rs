@@ -42,6 +42,7 @@ mod phase;
 mod plan;
 mod pooler;
 mod psql;
+mod replaced;
 pub mod restore;
 pub mod rewrite;
 mod runner;

@@ -15,6 +15,7 @@ use super::inverse::{Ledger, holders, since, written};
 use super::look::{Looked, look};
 use super::now::Now;
 use super::plan::{Act, Task};
+use super::replaced;
 use super::runner::{Runner, broke};
 use super::session::{Attire, lasts};
 use super::split::Statement;
@@ -330,7 +331,12 @@ impl Crew<'_> {
     /// A statement that may put something in another's place: what was there is said.
     async fn replacing(&mut self, file: &str, statement: &Statement) -> Result<String, Stop> {
         let Kind::Create { what, name, on, taken: Taken::Replaced } = &statement.shape.kind else {
-            return self.execute(file, statement).await;
+            let values = replaced::values(statement);
+            let was = replaced::read(&mut self.runner.session, &values).await?;
+            let took = self.execute(file, statement).await?;
+            let is = replaced::read(&mut self.runner.session, &values).await?;
+            let said = replaced::said(&values, &was, &is);
+            return Ok(std::iter::once(took).chain(said).collect::<Vec<_>>().join("; "));
         };
         let was = definition(&mut self.runner.session, *what, name, on.as_ref()).await?;
         let took = self.execute(file, statement).await?;

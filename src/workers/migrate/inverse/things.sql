@@ -195,3 +195,28 @@ SELECT 'comment', 'comment on ' || f.key, f.key,
        format('COMMENT ON %s %s IS %L', f.word, f.name, d.description), format('COMMENT ON %s %s IS NULL', f.word, f.name),
        format('COMMENT ON %s %s IS %L', f.word, f.name, d.description)
 FROM fun f JOIN pg_description d ON d.classoid = 'pg_proc'::regclass AND d.objoid = f.oid
+UNION ALL
+SELECT 'comment', 'comment on ' || lower(o.kind) || ' ' || o.name, o.parent, format('COMMENT ON %s %s IS %L', o.kind, o.name, d.description),
+       format('COMMENT ON %s %s IS NULL', o.kind, o.name), format('COMMENT ON %s %s IS %L', o.kind, o.name, d.description)
+FROM pg_description d JOIN (
+  SELECT 'pg_namespace'::regclass AS class, ns.oid, 0 AS part, 'schema ' || nspname AS parent, 'SCHEMA' AS kind, format('%I', nspname) AS name FROM ns
+  UNION ALL
+  SELECT 'pg_class'::regclass, x.oid, 0, 'index ' || format('%I.%I', ns.nspname, x.relname), 'INDEX', format('%I.%I', ns.nspname, x.relname)
+  FROM pg_class x JOIN ns ON ns.oid = x.relnamespace WHERE x.relkind IN ('i', 'I')
+  UNION ALL
+  SELECT 'pg_class'::regclass, r.oid, a.attnum, r.word || ' ' || r.name, 'COLUMN', format('%s.%I', r.name, a.attname)
+  FROM rel r JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped WHERE r.relkind IN ('v', 'm')
+  UNION ALL
+  SELECT 'pg_constraint'::regclass, c.oid, 0, 'constraint ' || c.conname || ' on ' || r.name, 'CONSTRAINT', format('%I ON %s', c.conname, r.name)
+  FROM pg_constraint c JOIN rel r ON r.oid = c.conrelid
+  UNION ALL
+  SELECT 'pg_trigger'::regclass, t.oid, 0, 'trigger ' || t.tgname || ' on ' || r.name, 'TRIGGER', format('%I ON %s', t.tgname, r.name)
+  FROM pg_trigger t JOIN rel r ON r.oid = t.tgrelid
+  UNION ALL
+  SELECT 'pg_policy'::regclass, p.oid, 0, 'policy ' || p.polname || ' on ' || r.name, 'POLICY', format('%I ON %s', p.polname, r.name)
+  FROM pg_policy p JOIN rel r ON r.oid = p.polrelid
+  UNION ALL
+  SELECT 'pg_type'::regclass, t.oid, 0, 'type ' || format('%I.%I', ns.nspname, t.typname),
+         CASE t.typtype WHEN 'd' THEN 'DOMAIN' ELSE 'TYPE' END, format('%I.%I', ns.nspname, t.typname)
+  FROM pg_type t JOIN ns ON ns.oid = t.typnamespace WHERE t.typtype IN ('e', 'd', 'c')
+) o ON o.class = d.classoid AND o.oid = d.objoid AND o.part = d.objsubid
