@@ -279,6 +279,9 @@ pub(crate) fn classify(tokens: &[Token], text: &str) -> Shape {
             if first.is("vacuum") || concurrently || whole {
                 shape.transaction = Transaction::Never;
             }
+            if first.is("vacuum") {
+                vacuum(&mut shape, at);
+            }
         }
         "refresh" => {
             at.eat(&["materialized", "view"]);
@@ -294,6 +297,26 @@ pub(crate) fn classify(tokens: &[Token], text: &str) -> Shape {
         _ => {}
     }
     shape
+}
+
+/// The tables after VACUUM's options; FULL writes them anew.
+fn vacuum(shape: &mut Shape, mut at: Cursor<'_>) {
+    let mut mode = LockMode::ShareUpdateExclusive;
+    let mut depth = 0_u32;
+    while let Some(token) = at.peek() {
+        match token.text.to_ascii_lowercase().as_str() {
+            "(" => depth += 1,
+            ")" => depth = depth.saturating_sub(1),
+            "full" => mode = LockMode::AccessExclusive,
+            "freeze" | "verbose" | "analyze" | "analyse" => {}
+            _ if depth == 0 => break,
+            _ => {}
+        }
+        at.next();
+    }
+    if at.peek().is_some_and(|token| token.text != ";") {
+        need_all(shape, at.names(), mode);
+    }
 }
 
 /// `set_config(name, value, local)` alone, as pg_dump writes it.

@@ -24,6 +24,7 @@ pub(crate) fn ask(scene: &Scene<'_>, page: &Page<'_>) -> Vec<Note> {
         order::lock_timeout_and_concurrently,
         order::locks_held_through,
         order::upkeep_too_early,
+        order::upkeep_meets_build,
         keys::types_differ,
         keys::reference_in_new_table,
         policies::rows_hidden,

@@ -162,7 +162,7 @@ pub(super) fn locks_held_through(scene: &Scene<'_>, page: &Page<'_>) -> Vec<Note
     notes
 }
 
-/// ANALYZE before the rows are written and the indexes built is work done twice.
+/// VACUUM and ANALYZE before the rows are written and the indexes built are work done twice.
 pub(super) fn upkeep_too_early(_: &Scene<'_>, page: &Page<'_>) -> Vec<Note> {
     let mut notes = Vec::new();
     if page.direction == Direction::Down {
@@ -183,13 +183,55 @@ pub(super) fn upkeep_too_early(_: &Scene<'_>, page: &Page<'_>) -> Vec<Note> {
             severity: Severity::Hint,
             weight: Weight::Always,
             what: format!(
-                "line {} still changes {}: what ANALYZE finds here is out of date then, and it waits for VACUUM and for concurrent \
+                "line {} still changes {}: what {} finds here is out of date then, and it waits for VACUUM and for concurrent \
                  builds",
                 later.statement.line,
-                shown(&table)
+                shown(&table),
+                verb(line)
             ),
             tables: vec![table],
             safe: "once, at the end, together with the COMMENTs".into(),
+        };
+        notes.push(said.at(page, line, 0));
+    }
+    notes
+}
+
+fn verb(line: &Line<'_>) -> String {
+    words_of(&line.statement.text).first().map_or_else(String::new, |word| word.text.to_uppercase())
+}
+
+/// A concurrent build waits for every transaction that holds its table, and ANALYZE waits for a concurrent build.
+pub(super) fn upkeep_meets_build(scene: &Scene<'_>, page: &Page<'_>) -> Vec<Note> {
+    let mut notes = Vec::new();
+    if page.script.unit != Unit::File {
+        return notes;
+    }
+    for line in page.lines.iter().filter(|line| line.statement.shape.kind == Kind::Upkeep) {
+        let Some(table) = line.statement.shape.needs.first().map(|need| canonical(&need.relation)) else {
+            continue;
+        };
+        let needs = |other: &&Line<'_>| {
+            other.statement.shape.kind != Kind::Upkeep
+                && other.statement.shape.needs.iter().any(|need| canonical(&need.relation) == table)
+        };
+        let Some(earlier) = page.lines.iter().take(line.place).find(needs) else { continue };
+        if scene.made(page, line.place).contains_key(&table) {
+            continue;
+        }
+        let said = Said {
+            rule: "upkeep-meets-build",
+            severity: Severity::Queues,
+            weight: Weight::Rows,
+            what: format!(
+                "the file is one transaction, and holds {0} since line {1}: a CREATE INDEX CONCURRENTLY on {0}, whoever runs it, \
+                 waits for its end, and {2} waits for that build: a deadlock, in which the server ends one of the two",
+                shown(&table),
+                earlier.statement.line,
+                verb(line)
+            ),
+            tables: vec![table],
+            safe: "in a file of its own with `-- gonogo: no-transaction`, after the work and the builds".into(),
         };
         notes.push(said.at(page, line, 0));
     }
