@@ -15,6 +15,7 @@ mod binaries;
 mod clone;
 mod copy;
 mod error;
+mod parents;
 
 use std::fs;
 use std::io::Write;

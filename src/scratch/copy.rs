@@ -1,7 +1,8 @@
 //! A database brought into the scratch server with its rows, or some of them: what migrations are rehearsed on.
 //!
 //! It guarantees: the source is read in one read-only transaction, schema and rows of one snapshot, and nothing is written there;
-//! rows stream from server to server and are never held here; of a sample, no row refers to one that was left behind. The
+//! rows stream from server to server and are never held here; what the rows of a sample refer to comes with them, and no row
+//! refers to one that was left behind. The
 //! target database is made anew, so nothing of an earlier copy stays. Nothing in here knows what a migration is.
 
 use std::process::{Command, Stdio};
@@ -12,7 +13,7 @@ use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
 use super::binaries::major_version;
 use super::clone::{Source, blocking, load};
-use super::{Scratch, ScratchError, quoted, run};
+use super::{Scratch, ScratchError, parents, quoted, run};
 
 /// Bytes of rows that go on at once.
 const BATCH: usize = 64 * 1024;
@@ -36,7 +37,9 @@ pub struct CopiedTable {
     pub table: String,
     /// Rows that came and stayed.
     pub rows: u64,
-    /// Rows of a sample that refer to what is not in it, and were taken out again.
+    /// How many came because a row of the sample refers to them.
+    pub parents: u64,
+    /// Rows of a sample that refer to what did not come, and were taken out again.
     pub orphans: u64,
 }
 
@@ -96,7 +99,7 @@ impl Scratch {
         let missing_extensions = self.extensions(&mut from, database, &source).await?;
         told("the schema: tables, types, functions");
         self.section(&source, &pg_dump, "pre-data", &snapshot, schemas, database).await?;
-        let mut tables = Vec::new();
+        let (mut tables, mut targets) = (Vec::new(), Vec::new());
         let mut to = self.connect(database).await?;
         for (table, columns, schema) in source_tables(&mut from, schemas).await.map_err(wrong)? {
             let rows = wanted.iter().find(|(name, _)| *name == schema).map_or(Rows::None, |(_, rows)| *rows);
@@ -106,10 +109,19 @@ impl Scratch {
                 let copied = copy_table(&mut from, &mut to, &table, &columns, rows).await;
                 count = copied.map_err(|error| source.error(format!("{table}: {error}")))?;
             }
-            tables.push(CopiedTable { table, rows: count, orphans: 0 });
+            targets.push((table.clone(), columns));
+            tables.push(CopiedTable { table, rows: count, parents: 0, orphans: 0 });
         }
         if wanted.iter().any(|(_, rows)| *rows != Rows::All) {
             let keys = foreign_keys(&mut from, schemas).await.map_err(wrong)?;
+            let samples = wanted.iter().filter_map(|(_, rows)| match rows {
+                Rows::Sample(most) => Some(*most),
+                Rows::All | Rows::None => None,
+            });
+            if let Some(sample) = samples.max() {
+                told("the rows that these refer to");
+                parents::bring((&mut from, &source), &mut to, &keys, &targets, sample, &mut tables).await?;
+            }
             take_out_orphans(&mut to, &keys, &mut tables).await?;
         }
         set_sequences(&mut from, &mut to, schemas).await.map_err(wrong)?;
@@ -252,7 +264,18 @@ async fn copy_table(
         Rows::Sample(most) => format!(" LIMIT {most}"),
         Rows::All | Rows::None => String::new(),
     };
-    let out = format!("COPY (SELECT {columns} FROM ONLY {table}{limit}) TO STDOUT");
+    copy_rows(from, to, table, columns, &format!("{columns} FROM ONLY {table}{limit}")).await
+}
+
+/// The rows of a SELECT, which is said without that word, into the table of the same columns.
+pub(super) async fn copy_rows(
+    from: &mut PgConnection,
+    to: &mut PgConnection,
+    table: &str,
+    columns: &str,
+    select: &str,
+) -> Result<u64, sqlx::Error> {
+    let out = format!("COPY (SELECT {select}) TO STDOUT");
     let mut into = to.copy_in_raw(&format!("COPY {table} ({columns}) FROM STDIN")).await?;
     let copied = async {
         let mut stream = from.copy_out_raw(&out).await?;
@@ -280,22 +303,28 @@ async fn copy_table(
 
 /// A foreign key: child, parent, and what must be equal.
 #[derive(Debug)]
-struct ForeignKey {
-    child: String,
-    parent: String,
+pub(super) struct ForeignKey {
+    pub(super) child: String,
+    pub(super) parent: String,
     /// `c."a" = p."x" AND …`
-    matches: String,
+    pub(super) matches: String,
     /// `c."a" IS NOT NULL AND …`
-    set: String,
+    pub(super) set: String,
+    /// `p."x", …`
+    pub(super) columns: String,
+    /// Makes `('value of a', …)` of a row of the child.
+    pub(super) literals: String,
 }
 
 async fn foreign_keys(from: &mut PgConnection, schemas: &[String]) -> Result<Vec<ForeignKey>, sqlx::Error> {
-    let rows: Vec<(String, String, String, String)> = sqlx::query_as(
+    let rows: Vec<(String, String, String, String, String, String)> = sqlx::query_as(
         "SELECT k.conrelid::regclass::text AS child, k.confrelid::regclass::text AS parent,
                 string_agg(format('c.%I = p.%I', a.attname, b.attname), ' AND ') AS matches,
-                string_agg(format('c.%I IS NOT NULL', a.attname), ' AND ') AS set
+                string_agg(format('c.%I IS NOT NULL', a.attname), ' AND ') AS set,
+                string_agg(format('p.%I', b.attname), ', ' ORDER BY pair.place) AS columns,
+                'concat(''('', ' || string_agg(format('quote_literal(c.%I::text)', a.attname), ', '', '', ' ORDER BY pair.place) || ', '')'')' AS literals
          FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace,
-              unnest(k.conkey, k.confkey) AS pair (own, other)
+              unnest(k.conkey, k.confkey) WITH ORDINALITY AS pair (own, other, place)
               JOIN pg_attribute a ON a.attnum = pair.own JOIN pg_attribute b ON b.attnum = pair.other
          WHERE k.contype = 'f' AND a.attrelid = k.conrelid AND b.attrelid = k.confrelid AND n.nspname::text = ANY ($1)
          GROUP BY k.oid, k.conrelid, k.confrelid",
@@ -303,7 +332,14 @@ async fn foreign_keys(from: &mut PgConnection, schemas: &[String]) -> Result<Vec
     .bind(schemas)
     .fetch_all(from)
     .await?;
-    let key = |(child, parent, matches, set)| ForeignKey { child, parent, matches, set };
+    let key = |(child, parent, matches, set, columns, literals)| ForeignKey {
+        child,
+        parent,
+        matches,
+        set,
+        columns,
+        literals,
+    };
     Ok(rows.into_iter().map(key).collect())
 }
 

@@ -302,11 +302,60 @@ async fn a_sample_holds_together() {
     let wanted = Wanted { rows: Rows::Sample(30), ..Wanted::default() };
     let clone = OnClone::copy(&db, &ground.scratch.url("crm"), dir.path(), &wanted, |_| ()).await.unwrap();
     let of = |table: &str| clone.copied.tables.iter().find(|one| one.table == table).unwrap().clone();
-    assert_eq!(of("public.contacts").rows, 30);
+    let contacts = of("public.contacts");
     assert!(!clone.copied.whole);
     let links = of("public.organization_contacts");
-    assert!(links.rows + links.orphans <= 30, "{links:?}");
+    assert!(links.rows > 0 && links.orphans == 0, "{links:?}");
+    assert!(contacts.rows == 30 + contacts.parents, "{contacts:?}");
     drop(clone);
+}
+
+#[tokio::test]
+async fn what_a_sample_refers_to_comes_along_through_every_reference_and_within_bounds() {
+    let ground = Ground::empty().await;
+    ground
+        .sql(
+            "CREATE TABLE country (code text, since date, name text, PRIMARY KEY (code, since));
+             CREATE TABLE town (id int PRIMARY KEY, \"the code\" text, since date, twin int REFERENCES town,
+                                FOREIGN KEY (\"the code\", since) REFERENCES country);
+             CREATE TABLE house (id int PRIMARY KEY, town int NOT NULL REFERENCES town);
+             CREATE TABLE short (id int PRIMARY KEY, next int REFERENCES short);
+             CREATE TABLE long (id int PRIMARY KEY, next int REFERENCES long);
+             INSERT INTO country SELECT 'c''' || n, date '2026-01-01' + n, 'x' FROM generate_series(1, 50) n;
+             INSERT INTO town SELECT n, 'c''' || (51 - (n % 50 + 1)), date '2026-01-01' + (51 - (n % 50 + 1)), NULL FROM generate_series(1, 90) n;
+             UPDATE town SET twin = 91 - id WHERE id > 80;
+             INSERT INTO house SELECT n, 91 - (n % 90 + 1) FROM generate_series(1, 400) n;
+             INSERT INTO short SELECT n, nullif(n, 50) + 1 FROM generate_series(50, 1, -1) n;
+             INSERT INTO long SELECT n, nullif(n, 100) + 1 FROM generate_series(100, 1, -1) n;
+             ALTER TABLE short DROP CONSTRAINT short_next_fkey; ALTER TABLE long DROP CONSTRAINT long_next_fkey;
+             CREATE TABLE s (LIKE short INCLUDING ALL); INSERT INTO s SELECT * FROM short ORDER BY id; ALTER TABLE s ADD FOREIGN KEY (next) REFERENCES s;
+             CREATE TABLE l (LIKE long INCLUDING ALL); INSERT INTO l SELECT * FROM long ORDER BY id; ALTER TABLE l ADD FOREIGN KEY (next) REFERENCES l",
+        )
+        .await;
+    let (db, dir) = (ground.db().await, tempfile::tempdir().unwrap());
+    let wanted = Wanted { rows: Rows::Sample(8), ..Wanted::default() };
+    let clone = OnClone::copy(&db, &ground.scratch.url("crm"), dir.path(), &wanted, |_| ()).await.unwrap();
+    let of = |table: &str| {
+        let one = clone.copied.tables.iter().find(|one| one.table == format!("public.{table}")).unwrap();
+        (one.rows, one.parents, one.orphans)
+    };
+    assert_eq!(of("house"), (8, 0, 0), "no child is dropped for want of its parent");
+    let (towns, came, out) = of("town");
+    assert!(towns == 8 + came && came >= 8 && out == 0, "{:?}", of("town"));
+    let (countries, came, out) = of("country");
+    assert!(countries == 8 + came && came > 0 && out == 0, "{:?}", of("country"));
+    assert_eq!(of("s"), (50, 42, 0), "a chain is followed to its end");
+    assert_eq!(of("l"), (0, 64, 72), "and one that is too long is left out, whole");
+    drop(clone);
+
+    let set = set(&[
+        ("1_a.up.sql", "ALTER TABLE house ADD COLUMN x int;"),
+        ("1_a.down.sql", "ALTER TABLE house DROP COLUMN x;"),
+    ]);
+    let rehearsed = on_clone(&ground, &set, Rows::Sample(8), Level::Rehearsed).await;
+    let seen = rehearsed.dry.seen.join("\n");
+    assert!(seen.contains("of them came along because rows of the sample refer to them"), "{seen}");
+    assert!(seen.contains("72 rows of the sample referred to more rows than could come along"), "{seen}");
 }
 
 #[tokio::test]

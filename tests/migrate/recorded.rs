@@ -3,7 +3,8 @@
 use gonogo::scratch::Rows;
 use gonogo::workers::migrate::book::Direction;
 use gonogo::workers::migrate::dryrun::{
-    Ground as OnClone, Inverse, Passed, Record, Rehearsal, Undone, Wanted, Weight, demanded, inverses, rehearse,
+    Ground as OnClone, Inverse, Passed, Record, Rehearsal, Undone, Wanted, Weight, demanded, inverses,
+    rehearse,
 };
 use gonogo::workers::migrate::{MigrationSet, up};
 use secrecy::ExposeSecret as _;
@@ -54,7 +55,10 @@ async fn only_the_inverse_that_was_gone_on_the_clone_is_a_rollback() {
     assert!(refused.what.contains("1 a down: inverse recorded, never rehearsed"), "{refused}");
     ground.sql("ALTER TABLE contacts ADD COLUMN surprise int").await;
     let stale = inverse(&ground, &set, Some(&record)).await;
-    assert!(stale.to_string().contains("stale: the live schema is none that the rehearsal has seen"), "{stale}");
+    assert!(
+        stale.to_string().contains("stale: the live schema is none that the rehearsal has seen"),
+        "{stale}"
+    );
 }
 
 #[tokio::test]
@@ -133,7 +137,10 @@ async fn the_command_says_of_each_inverse_whether_it_was_rehearsed() {
     assert!(said.contains("1 a back by its record: schema and"), "{said}");
     call(&["up", "--backup", "waived"]).await;
     let said = call(&["status"]).await;
-    assert!(said.contains("there, not back, with") && said.contains("inverse recorded, and rehearsed 20"), "{said}");
+    assert!(
+        said.contains("there, not back, with") && said.contains("inverse recorded, and rehearsed 20"),
+        "{said}"
+    );
     let said = call(&["down", "--plan"]).await;
     assert!(said.contains("  a rollback: inverse recorded, and rehearsed 20"), "{said}");
 }

@@ -41,7 +41,10 @@ const CASES: &[(&str, &str)] = &[
     ("ALTER TABLE t ALTER n SET DEFAULT 4, ALTER COLUMN city SET DEFAULT 'Here'", "replaced default 3 of n"),
     ("ALTER TABLE ONLY t ALTER COLUMN city DROP DEFAULT", "took away default 'Here'::text of city"),
     ("ALTER VIEW v SET (security_barrier = false)", "replaced options security_barrier=true"),
-    ("GRANT INSERT ON TABLE t TO app, other", "rights on t: it was `app: SELECT`, and is now `app: INSERT, SELECT` and 1 more line"),
+    (
+        "GRANT INSERT ON TABLE t TO app, other",
+        "rights on t: it was `app: SELECT`, and is now `app: INSERT, SELECT` and 1 more line",
+    ),
     ("REVOKE SELECT ON t FROM app", "rights on t: it was `app: INSERT, SELECT`, and is now `app: INSERT`"),
     ("GRANT SELECT ON crm.far TO app", "rights on crm.far: it was nothing, and is now `app: SELECT`"),
     ("REVOKE USAGE ON SCHEMA crm FROM app", "rights on crm: it was `app: USAGE`, and is now nothing"),

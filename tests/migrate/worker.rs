@@ -180,7 +180,8 @@ async fn jobs_go_from_the_journal_to_the_database_and_back() {
 async fn the_linter_is_asked_before_anybody_runs_and_again_afterwards() {
     let ground = Ground::with_contacts(20).await;
     let files = tempfile::tempdir().unwrap();
-    let sql = "ALTER TABLE contacts ADD COLUMN nick text;\nALTER TABLE contacts RENAME COLUMN city TO town;\n";
+    let sql =
+        "ALTER TABLE contacts ADD COLUMN nick text;\nALTER TABLE contacts RENAME COLUMN city TO town;\n";
     std::fs::write(files.path().join("1_nick.up.sql"), sql).unwrap();
     let directory = files.path().to_str().unwrap();
     let seat = Seat::with(&ground, directory).await;

@@ -14,7 +14,8 @@ use crate::run::Failure;
 use crate::scratch::Rows;
 use crate::workers::migrate::book::Direction;
 use crate::workers::migrate::dryrun::{
-    self, DryRun, Ground, Inverse, Level, Record, Standing, Wanted, lines, live, parsed, rehearse, trace, unparsed,
+    self, DryRun, Ground, Inverse, Level, Record, Standing, Wanted, lines, live, parsed, rehearse, trace,
+    unparsed,
 };
 use crate::workers::migrate::forecast::Forecast;
 use crate::workers::migrate::steps;

@@ -216,7 +216,8 @@ fn group_row<'a>(scene: &Scene<'_>, job: &Job, name: &'a str, part: &[Step]) -> 
         }
         _ => rehearsed(scene, name).map_or_else(String::new, |words| format!("   {words}")),
     };
-    let counts = (!leads_back(&job.kind) && done < part.len()).then(|| ahead::counts_of(scene, name)).flatten();
+    let counts =
+        (!leads_back(&job.kind) && done < part.len()).then(|| ahead::counts_of(scene, name)).flatten();
     let row = Row::new()
         .put(format!("{sign} "), scene.of(role))
         .column(&format!("{name}{down}"), 31, scene.of(text))

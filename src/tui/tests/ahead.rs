@@ -33,7 +33,8 @@ fn linted() -> Said {
     );
     let hint = remark(Weight::Hint, "no policy stands behind it", "CREATE POLICY");
     Said::Linted {
-        knowing: "the files and the catalogue of crm at 127.0.0.1:5432, whose traffic was watched for 2 s".into(),
+        knowing: "the files and the catalogue of crm at 127.0.0.1:5432, whose traffic was watched for 2 s"
+            .into(),
         migrations: vec![
             Linted {
                 title: "001 contacts_pulse_integration".into(),

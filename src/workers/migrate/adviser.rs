@@ -72,7 +72,8 @@ impl Adviser {
         };
         let judging = move || {
             let findings = lint(&set, &known);
-            let ahead = |one: &&Migration| pending.as_ref().is_none_or(|pending| pending.contains(&one.number));
+            let ahead =
+                |one: &&Migration| pending.as_ref().is_none_or(|pending| pending.contains(&one.number));
             set.migrations.iter().filter(ahead).map(|one| judged(one, &findings)).collect()
         };
         let judged = tokio::task::spawn_blocking(|| deep(judging)).await;
@@ -147,10 +148,7 @@ fn over(state: &State) -> usize {
 }
 
 /// Waits for such a state; how many jobs are over in it.
-async fn until(
-    state: &mut watch::Receiver<Arc<State>>,
-    wanted: impl Fn(&State) -> bool,
-) -> Option<usize> {
+async fn until(state: &mut watch::Receiver<Arc<State>>, wanted: impl Fn(&State) -> bool) -> Option<usize> {
     let found = state.wait_for(|state| wanted(state)).await.ok()?;
     Some(over(&found))
 }

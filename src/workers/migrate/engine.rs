@@ -80,7 +80,16 @@ async fn travel(
     watcher.planned(steps.clone()).await?;
     let tables = set.touched();
     let pid = runner.pid;
-    let crew = Crew { db, runner, options, watcher, now: &now, steps, ledger: Ledger::default(), attire: Attire::default() };
+    let crew = Crew {
+        db,
+        runner,
+        options,
+        watcher,
+        now: &now,
+        steps,
+        ledger: Ledger::default(),
+        attire: Attire::default(),
+    };
     let mut journey = Journey { crew, set, ahead, plan: &plan, done: 0, skipped: 0, remarks: Vec::new() };
     let ended = if plan.tasks.is_empty() {
         journey.finish_the_finished().await?;
@@ -298,13 +307,17 @@ impl Journey<'_> {
                 // Names mean what the file's own settings make of them.
                 self.crew.ready(task).await?;
                 if sets(task) {
-                    self.crew.now.step(place(at), "setting for this session what an earlier attempt had set for its own");
+                    self.crew.now.step(
+                        place(at),
+                        "setting for this session what an earlier attempt had set for its own",
+                    );
                     if self.crew.again(statement).await.is_err() {
                         // Taken as a step like any other, it says where it fails.
                         return Ok(None);
                     }
                     self.crew.watcher.step_started(place(at)).await?;
-                    let note = format!("set again for this session; first done by an earlier attempt at {when}");
+                    let note =
+                        format!("set again for this session; first done by an earlier attempt at {when}");
                     outcomes.push(StepOutcome::Done { note: Some(note) });
                     continue;
                 }

@@ -36,12 +36,14 @@ const FUNCTION_COMMENT: &str = "SELECT max(obj_description(p.oid, 'pg_proc')) FR
     WHERE p.proname = ($1::text[])[cardinality($1::text[])]
       AND CASE WHEN cardinality($1::text[]) > 1 THEN n.nspname = ($1::text[])[1] ELSE pg_function_is_visible(p.oid) END HAVING count(*) = 1";
 /// The first name is what kind of thing it is.
-const COMMENT: &str = "SELECT d.description FROM pg_get_object_address(($1::text[])[1], ($1::text[])[2:], '{}') a
+const COMMENT: &str =
+    "SELECT d.description FROM pg_get_object_address(($1::text[])[1], ($1::text[])[2:], '{}') a
     JOIN pg_description d ON (d.classoid, d.objoid, d.objsubid) = (a.classid, a.objid, a.objsubid)";
 const DEFAULT: &str = "SELECT pg_get_expr(d.adbin, d.adrelid) FROM pg_attribute a
     JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
     WHERE a.attrelid = to_regclass(($1::text[])[1]) AND a.attname = ($1::text[])[2] AND NOT a.attisdropped";
-const OPTIONS: &str = "SELECT array_to_string(reloptions, ', ') FROM pg_class WHERE oid = to_regclass(($1::text[])[1])";
+const OPTIONS: &str =
+    "SELECT array_to_string(reloptions, ', ') FROM pg_class WHERE oid = to_regclass(($1::text[])[1])";
 
 macro_rules! rights {
     ($acl:literal) => {
@@ -87,7 +89,8 @@ pub(crate) fn values(statement: &Statement) -> Vec<Value> {
 }
 
 fn comment(mut at: Cursor<'_>) -> Option<Value> {
-    let value = |sql: &'static str, names: Vec<String>| Value { kind: Held::Comment, of: String::new(), sql, names };
+    let value =
+        |sql: &'static str, names: Vec<String>| Value { kind: Held::Comment, of: String::new(), sql, names };
     if at.eat(&["column"]) {
         let name = at.name()?;
         let (table, column) = name.rsplit_once('.')?;
@@ -129,7 +132,12 @@ fn options(mut at: Cursor<'_>) -> Option<Value> {
     at.eat(&["if", "exists"]);
     let view = at.name()?;
     let sets = at.eat(&["set", "("]) || at.eat(&["reset", "("]);
-    sets.then(|| Value { kind: Held::Options, of: String::new(), sql: OPTIONS, names: vec![view.to_string()] })
+    sets.then(|| Value {
+        kind: Held::Options,
+        of: String::new(),
+        sql: OPTIONS,
+        names: vec![view.to_string()],
+    })
 }
 
 /// Each column whose default an ALTER TABLE sets or drops.
@@ -165,7 +173,20 @@ fn rights(mut at: Cursor<'_>) -> Vec<Value> {
     }
     let sql = if at.eat(&["schema"]) { SCHEMA_RIGHTS } else { TABLE_RIGHTS };
     if !at.eat(&["table"]) && !at.eat(&["sequence"]) && sql == TABLE_RIGHTS {
-        let others = ["all", "function", "procedure", "routine", "database", "domain", "foreign", "language", "large", "type", "parameter", "tablespace"];
+        let others = [
+            "all",
+            "function",
+            "procedure",
+            "routine",
+            "database",
+            "domain",
+            "foreign",
+            "language",
+            "large",
+            "type",
+            "parameter",
+            "tablespace",
+        ];
         if at.peek().is_none_or(|token: &Token| others.iter().any(|other| token.is(other))) {
             return Vec::new();
         }
@@ -182,7 +203,10 @@ fn rights(mut at: Cursor<'_>) -> Vec<Value> {
 }
 
 /// How each is now; nothing where it is not there or cannot be told. Runs inside of the step's transaction.
-pub(crate) async fn read(session: &mut PgConnection, values: &[Value]) -> Result<Vec<Option<String>>, sqlx::Error> {
+pub(crate) async fn read(
+    session: &mut PgConnection,
+    values: &[Value],
+) -> Result<Vec<Option<String>>, sqlx::Error> {
     let mut found = Vec::new();
     for value in values {
         run(session, "SAVEPOINT gonogo_was").await?;

@@ -64,8 +64,11 @@ fn worst<'a>(scene: &Scene<'_>, judged: &'a Judged, row: Row<'a>) -> Row<'a> {
 /// "2 STOPS 1 BREAKS".
 fn counts(linted: &Linted) -> (String, Role) {
     let counts = [Weight::Stops, Weight::Breaks].map(|weight| (linted.count(weight), weight.word()));
-    let words: Vec<String> =
-        counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    let words: Vec<String> = counts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
     if words.is_empty() {
         ("stops and breaks nothing".into(), Role::Muted)
     } else {
@@ -103,7 +106,8 @@ pub(super) fn statement<'a>(scene: &Scene<'_>, judged: &'a Judged) -> Row<'a> {
 pub(super) fn about<'a>(scene: &Scene<'_>, linted: &'a Linted, width: usize) -> Vec<Row<'a>> {
     let (words, role) = counts(linted);
     let title = linted.title.as_str();
-    let mut page = vec![Row::new().put(title, scene.of(Role::Title)).end("not run yet", scene.of(Role::Muted))];
+    let mut page =
+        vec![Row::new().put(title, scene.of(Role::Title)).end("not run yet", scene.of(Role::Muted))];
     page.push(Row::new().put(words, scene.of(role)));
     if let Some(Advice { at, said: Said::Linted { knowing, .. } }) = scene.world.live.advice.as_deref() {
         let ago = age(scene.world.now - *at);

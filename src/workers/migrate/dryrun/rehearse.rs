@@ -9,8 +9,8 @@ use super::clone::Ground;
 use super::inner::{Inner, options};
 use super::legs::{Leg, down_file, legs};
 use super::measure::{Measure, Seen};
-use super::recorded::Undone;
 use super::record::{Mark, Passed, Record};
+use super::recorded::Undone;
 use super::report::{DryRun, Level, Weight};
 use super::states::{State, compare, state};
 use crate::run::job::{Failure, StepOutcome};
@@ -149,10 +149,14 @@ impl Walk<'_> {
             copied.server_major,
             copied.tables.len(),
         ));
+        let parents: u64 = copied.tables.iter().map(|table| table.parents).sum();
+        if parents > 0 {
+            self.dry.seen(format!("{parents} of them came along because rows of the sample refer to them"));
+        }
         let orphans: u64 = copied.tables.iter().map(|table| table.orphans).sum();
         if orphans > 0 {
             self.dry.seen(format!(
-                "{orphans} rows of the sample referred to rows outside of it and were left out"
+                "{orphans} rows of the sample referred to more rows than could come along, and were left out"
             ));
         }
         if pending == 0 {
@@ -254,10 +258,7 @@ impl Walk<'_> {
 
     fn undone(&mut self, at: usize, migration: &Migration, now: &State) -> Result<String, Failure> {
         let Some(before) = self.states.get(at) else { return Ok("nothing to compare with".into()) };
-        let whole = matches!(
-            self.record.marks.get(at).map(|mark| &mark.inverse),
-            Some(Undone::Back { .. })
-        );
+        let whole = matches!(self.record.marks.get(at).map(|mark| &mark.inverse), Some(Undone::Back { .. }));
         let differs = compare(before, now);
         if !whole {
             return Ok("its record is not whole; taken back by its down file".into());

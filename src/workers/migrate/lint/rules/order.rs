@@ -231,7 +231,8 @@ pub(super) fn upkeep_meets_build(scene: &Scene<'_>, page: &Page<'_>) -> Vec<Note
                 verb(line)
             ),
             tables: vec![table],
-            safe: "in a file of its own with `-- gonogo: no-transaction`, after the work and the builds".into(),
+            safe: "in a file of its own with `-- gonogo: no-transaction`, after the work and the builds"
+                .into(),
         };
         notes.push(said.at(page, line, 0));
     }
