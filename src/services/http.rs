@@ -180,11 +180,11 @@ impl Http {
         if self.0.options.budget == Budget::Watch {
             return;
         }
-        let reset =
-            self.0.budget.borrow().filter(|budget| budget.remaining == 0).and_then(|budget| budget.reset);
-        if let Some(reset) = reset {
+        let over =
+            self.0.budget.borrow().filter(|budget| budget.remaining == 0).and_then(|budget| budget.over());
+        if let Some(over) = over {
             let longest = TimeDelta::from_std(self.0.options.backoff.longest_named).unwrap_or_default();
-            self.0.clock.sleep_until(reset.min(self.0.clock.now() + longest)).await;
+            self.0.clock.sleep_until(over.min(self.0.clock.now() + longest)).await;
         }
     }
 
@@ -204,7 +204,12 @@ impl Http {
         let answer = self.exchange(request, timeout).await;
         receipt.took = began.elapsed();
         let fault = match answer {
-            Err(fault) => fault,
+            Err(fault) => {
+                if !matches!(fault, Fault::Unreachable(_) | Fault::Setup(_)) {
+                    self.0.budget.send_modify(|budget| *budget = budget.map(RateBudget::unanswered));
+                }
+                fault
+            }
             Ok((status, headers, body)) => {
                 receipt.status = Some(status);
                 receipt.request_id = inner.dialect.ids.iter().find_map(|name| {
@@ -245,8 +250,15 @@ impl Http {
     }
 
     fn note_budget(&self, headers: &HeaderMap, now: DateTime<Utc>) {
+        let window = match self.0.options.budget {
+            Budget::Watch => None,
+            Budget::Obey(window) => Some(window),
+        };
         if let Some(budget) = self.0.dialect.limits.read(headers, now) {
-            self.0.budget.send_if_modified(|old| old.replace(budget) != Some(budget));
+            self.0.budget.send_if_modified(|old| {
+                let budget = budget.after(*old, now, window);
+                old.replace(budget) != Some(budget)
+            });
         }
     }
 

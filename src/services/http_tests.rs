@@ -143,11 +143,85 @@ async fn an_empty_budget_is_obeyed_and_shown() {
         .with("x-ratelimit-remaining", 0)
         .with("x-ratelimit-reset", reset.timestamp());
     let vendor = Vendor::script(vec![spent, json(200, &object!({}))]).await;
-    let http = http(&vendor, Options { budget: Budget::Obey, ..Options::default() });
+    let http = http(&vendor, Options { budget: Budget::Obey(TimeDelta::minutes(1)), ..Options::default() });
     get(&http).await.unwrap();
-    assert_eq!(*http.budget().borrow(), Some(RateBudget { limit: 60, remaining: 0, reset: Some(reset) }));
+    // The vendor's `Date` is of another year, and says nothing of this window.
+    let spent = RateBudget { limit: 60, remaining: 0, reset: Some(reset), sure: None };
+    assert_eq!(*http.budget().borrow(), Some(spent));
     get(&http).await.unwrap();
-    assert!(vendor.seen()[1].at >= reset);
+    assert!(vendor.seen()[1].at >= reset + TimeDelta::seconds(1), "the second that it names is over");
+}
+
+/// A vendor that counts in windows of a minute, opened by the first request, by a clock of its own; and what it saw: the
+/// beginning of each window and how many it took, and how many it refused.
+struct Counting {
+    most: u64,
+    skew: TimeDelta,
+    tells: bool,
+    windows: std::sync::Mutex<(Vec<(DateTime<Utc>, u64)>, u64)>,
+}
+
+impl Counting {
+    fn answer(&self, ours: DateTime<Utc>) -> Say {
+        let now = ours + self.skew;
+        let mut seen = self.windows.lock().unwrap();
+        let (windows, refused) = &mut *seen;
+        if windows.last().is_none_or(|(start, _)| now >= *start + TimeDelta::minutes(1)) {
+            windows.push((now, 0));
+        }
+        let (start, taken) = windows.last_mut().unwrap();
+        let allowed = *taken < self.most;
+        *taken += u64::from(allowed);
+        *refused += u64::from(!allowed);
+        let said = json(if allowed { 200 } else { 429 }, &object!({}))
+            .with("x-ratelimit-limit", self.most)
+            .with("x-ratelimit-remaining", self.most - *taken)
+            .with("x-ratelimit-reset", (*start + TimeDelta::minutes(1)).timestamp());
+        if self.tells { said.with("date", now.format("%a, %d %b %Y %H:%M:%S GMT")) } else { said }
+    }
+}
+
+#[tokio::test]
+async fn every_window_is_used_whole_and_none_is_overdrawn_whatever_the_clocks_show() {
+    let run = async |skew: i64, tells: bool| {
+        // A thirtieth of a second before the second's end, so that rounding down costs nearly all of it.
+        let clock = Clock::paced("2026-10-03T14:30:00.965Z".parse().unwrap(), 60.0);
+        let counting = Arc::new(Counting {
+            most: 20,
+            skew: TimeDelta::milliseconds(skew),
+            tells,
+            windows: std::sync::Mutex::default(),
+        });
+        let (counts, time) = (Arc::clone(&counting), clock.clone());
+        let vendor = Vendor::start(move |_, _| counts.answer(time.now())).await;
+        let options = Options { budget: Budget::Obey(TimeDelta::minutes(1)), ..Options::default() };
+        let http = Http::new(&PLAIN, vendor.url.clone(), &Auth::bearer(&secret()), clock, options).unwrap();
+        for _ in 0..81 {
+            get(&http).await.unwrap();
+        }
+        let (windows, refused) = counting.windows.lock().unwrap().clone();
+        let taken: Vec<u64> = windows.iter().map(|(_, taken)| *taken).collect();
+        assert_eq!((refused, taken), (0, vec![20, 20, 20, 20, 1]), "skew {skew} ms, Date: {tells}");
+        // The best of four: a busy machine may be late, and never early.
+        let minutes = windows.windows(2).map(|pair| pair[1].0 - pair[0].0);
+        assert!(minutes.min() < Some(TimeDelta::milliseconds(61_200)), "{windows:?}");
+    };
+    // Ours ahead, ours behind, and a vendor that does not say what time it is.
+    tokio::join!(run(-7_400, true), run(90_300, true), run(-7_400, false), run(0, false));
+}
+
+#[tokio::test]
+async fn a_request_without_an_answer_counts_as_one_of_the_window() {
+    let left = json(200, &object!({}))
+        .with("x-ratelimit-limit", 60)
+        .with("x-ratelimit-remaining", 1)
+        .with("x-ratelimit-reset", 1_791_037_800);
+    let vendor = Vendor::script(vec![left, Say::Reset]).await;
+    let options = Options { backoff: Backoff::once(), ..Options::default() };
+    let http = http(&vendor, options);
+    get(&http).await.unwrap();
+    get(&http).await.unwrap_err();
+    assert_eq!(http.budget().borrow().map(|budget| budget.remaining), Some(0));
 }
 
 #[tokio::test]

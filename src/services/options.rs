@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 use secrecy::SecretString;
 
 use super::limits::Gate;
@@ -37,8 +38,8 @@ impl Auth {
 pub enum Budget {
     /// Only show it.
     Watch,
-    /// Wait for the next window before asking again.
-    Obey,
+    /// Wait for the next window before asking again; the vendor's windows are so long.
+    Obey(TimeDelta),
 }
 
 /// How a client behaves towards its vendor.

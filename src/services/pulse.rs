@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -16,7 +16,7 @@ use url::Url;
 
 use super::dialect::{Dialect, Words, usual_words};
 use super::http::Http;
-use super::limits::LimitHeaders;
+use super::limits::{Gate, LimitHeaders};
 use super::options::{Auth, Budget, Options};
 use super::request::{Reply, Request, segment};
 use super::retry::{Backoff, Repeat};
@@ -32,6 +32,8 @@ static DIALECT: Dialect = Dialect {
     words,
 };
 
+/// Pulse counts by the minute.
+const WINDOW: TimeDelta = TimeDelta::minutes(1);
 /// The most profiles that a page may hold.
 pub const MAX_PROFILES: u32 = 1000;
 /// The most interactions that a page may hold.
@@ -232,8 +234,15 @@ impl Pulse {
     pub fn new(config: &Config, clock: &Clock) -> Result<Self, ServiceError> {
         let way = || {
             let backoff = Backoff { attempts: config.attempts.max(1), ..Backoff::default() };
-            let options =
-                Options { timeout: config.timeout, backoff, budget: Budget::Obey, ..Options::default() };
+            // One at a time: only then is what Pulse says to be left what is left.
+            let gate = Gate::new(1, Duration::ZERO);
+            let options = Options {
+                timeout: config.timeout,
+                backoff,
+                gate,
+                budget: Budget::Obey(WINDOW),
+                ..Options::default()
+            };
             Http::new(&DIALECT, config.api.clone(), &Auth::bearer(&config.token), clock.clone(), options)
         };
         Ok(Self { profiles: way()?, interactions: way()? })

@@ -89,7 +89,7 @@ async fn the_window_is_waited_for_before_it_is_overdrawn() {
         }
     }
     assert_eq!(vendor.seen()[1].path, "/api/contacts/p%2F1/interactions");
-    assert!(clock.jump_to(reset));
+    assert!(clock.jump_to(reset + chrono::TimeDelta::seconds(1)));
     waiting.await.unwrap();
     assert_eq!(vendor.seen().len(), 3);
 }

@@ -108,12 +108,17 @@ impl Limits {
 
 /// Faults that strike before or behind whatever the stand-in does.
 pub(super) async fn gate(State(site): State<Site>, request: Request, next: Next) -> Response {
-    match site.fault() {
+    let mut answer = match site.fault() {
         Some(Fault::Hang { .. }) => hang(&site).await,
         Some(Fault::BadGateway { .. }) => bad_gateway(),
         Some(Fault::Reset { .. }) => half(next.run(request).await).await,
         _ => next.run(request).await,
+    };
+    // A vendor's clock is the rehearsal's, as all that its answers say.
+    if let Ok(date) = site.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string().parse() {
+        answer.headers_mut().insert(header::DATE, date);
     }
+    answer
 }
 
 /// Never answers while the fault lasts; a client that waits longer than that gets a gateway's time-out.

@@ -166,7 +166,7 @@ impl<'a> Reader<'a> {
             let pulse = Arc::clone(&self.pulse);
             let answer = self.ask(pulse.page(query)).await?;
             let (now, left) = (self.line.clock().now(), *pulse.profile_budget().borrow());
-            self.pace.answered(now, left);
+            self.pace.answered(now);
             let error = match answer {
                 Ok(answer) => {
                     let again = away.map_or(0, |(_, asked)| asked);

@@ -11,8 +11,6 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::services::RateBudget;
 
 const WINDOW: TimeDelta = TimeDelta::minutes(1);
-/// The reset comes in whole seconds, rounded down; a request in the second it names may still be one too many.
-const ROUNDING: TimeDelta = TimeDelta::seconds(1);
 
 /// The starts of the last minute.
 #[derive(Debug)]
@@ -20,17 +18,11 @@ pub(super) struct Pace {
     most: usize,
     /// When the requests of the last minute were answered: Pulse counted them no later.
     starts: VecDeque<DateTime<Utc>>,
-    /// When the request was answered that opened Pulse's present window.
-    opened: Option<DateTime<Utc>>,
 }
 
 impl Pace {
     pub(super) fn new(per_minute: u32) -> Self {
-        Self {
-            most: usize::try_from(per_minute.max(1)).unwrap_or(usize::MAX),
-            starts: VecDeque::new(),
-            opened: None,
-        }
+        Self { most: usize::try_from(per_minute.max(1)).unwrap_or(usize::MAX), starts: VecDeque::new() }
     }
 
     /// Until when to wait, and why; nothing when a request may start now.
@@ -43,10 +35,7 @@ impl Pace {
             self.starts.pop_front();
         }
         let spent = budget.filter(|budget| budget.remaining == 0).and_then(|budget| {
-            let reset = budget.reset?;
-            // The window that our own request opened is over a minute after its answer, at the latest.
-            let over = self.opened.map(|opened| opened + WINDOW).filter(|over| *over >= reset);
-            let until = over.unwrap_or(reset + ROUNDING).min(reset + ROUNDING);
+            let until = budget.over()?;
             // A reset far away is a clock that differs, not a window.
             (until > now).then(|| {
                 (
@@ -66,13 +55,10 @@ impl Pace {
         self.starts.push_back(now);
     }
 
-    /// Notes that the last request was answered, with what was left then.
-    pub(super) fn answered(&mut self, now: DateTime<Utc>, budget: Option<RateBudget>) {
+    /// Notes that the last request was answered.
+    pub(super) fn answered(&mut self, now: DateTime<Utc>) {
         if let Some(last) = self.starts.back_mut() {
             *last = now;
-        }
-        if budget.is_some_and(|budget| budget.remaining + 1 == budget.limit) {
-            self.opened = Some(now);
         }
     }
 }
@@ -99,31 +85,19 @@ mod tests {
     #[test]
     fn a_spent_budget_is_waited_for_and_an_old_one_is_not() {
         let mut pace = Pace::new(60);
-        let budget = |remaining| Some(RateBudget { limit: 60, remaining, reset: Some(at(40)) });
+        let budget = |remaining| Some(RateBudget { limit: 60, remaining, reset: Some(at(40)), sure: None });
         assert_eq!(pace.wait(at(0), budget(0)).map(|(until, _)| until), Some(at(41)));
         assert_eq!(pace.wait(at(0), budget(1)), None);
         assert_eq!(pace.wait(at(50), budget(0)), None);
-    }
-
-    #[test]
-    fn a_window_that_we_opened_is_left_on_time_and_one_of_another_with_a_second_to_spare() {
-        let ms = TimeDelta::milliseconds;
-        let budget = |remaining| Some(RateBudget { limit: 60, remaining, reset: Some(at(60)) });
-        let mut pace = Pace::new(1_000);
-        pace.started(at(0) + ms(300));
-        pace.answered(at(0) + ms(350), budget(59));
-        let until = |pace: &mut Pace| pace.wait(at(5), budget(0)).map(|(until, _)| until);
-        assert_eq!(until(&mut pace), Some(at(60) + ms(350)));
-        // A window that was opened a minute before says nothing of this one.
-        pace.opened = Some(at(-40));
-        assert_eq!(until(&mut pace), Some(at(61)));
+        let sure = |budget: RateBudget| RateBudget { sure: Some(at(44)), ..budget };
+        assert_eq!(pace.wait(at(0), budget(0).map(sure)).map(|(until, _)| until), Some(at(44)));
     }
 
     #[test]
     fn a_slow_answer_does_not_let_the_next_minute_begin_early() {
         let mut pace = Pace::new(1);
         pace.started(at(0));
-        pace.answered(at(8), None);
+        pace.answered(at(8));
         assert_eq!(pace.wait(at(61), None).map(|(until, _)| until), Some(at(68)));
     }
 }
