@@ -129,8 +129,14 @@ fn done(way: Way, summary: &str, totals: &ImportTotals, json: bool) -> String {
         );
     }
     let would = if way == Way::DryRun { "it would be: " } else { "" };
-    let reasons = totals.reasons.iter().map(|(reason, number)| format!("  {number:>6}  {reason}\n"));
-    reasons.fold(format!("{would}{summary}\n"), |text, line| text + &line)
+    let mut text = format!("{would}{summary}\n");
+    for (head, reasons) in [("set aside", &totals.reasons), ("for a person to decide", &totals.doubts)] {
+        if !reasons.is_empty() {
+            text += &format!("{head}:\n");
+        }
+        text.extend(reasons.iter().map(|(reason, number)| format!("  {number:>6}  {reason}\n")));
+    }
+    text
 }
 
 /// How what was set aside is shown.

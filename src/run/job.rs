@@ -396,8 +396,11 @@ pub struct ImportTotals {
     pub quarantined: u64,
     /// Profiles that a person must decide on.
     pub conflicts: u64,
-    /// The reasons, most frequent first.
+    /// Why they were set aside, most frequent first.
     pub reasons: Vec<(String, u64)>,
+    /// Why a person must decide, most frequent first. Journals from before this field name both among the reasons.
+    #[serde(default)]
+    pub doubts: Vec<(String, u64)>,
 }
 
 impl ImportTotals {

@@ -79,7 +79,7 @@ pub fn brief(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     let known = known(scene, job);
     bar_line(scene, buf, first, &known);
     if let Some(second) = rows.next() {
-        figures(scene, job, &known).draw(buf, second);
+        figures(scene, job, &known, second.width).draw(buf, second);
     }
     if let Some(question) = job.question()
         && let Some(third) = rows.next()
@@ -113,19 +113,38 @@ fn bar_line(scene: &Scene<'_>, buf: &mut Buffer, area: Rect, known: &Known<'_>) 
     Row::new().end(words, scene.of(Role::Text)).draw(buf, area);
 }
 
-fn figures(scene: &Scene<'_>, job: &Job, known: &Known<'_>) -> Row<'static> {
+/// How willingly a figure gives way on a narrow screen: the forecast never does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Gives {
+    Never,
+    Last,
+    Later,
+    Soon,
+    First,
+}
+
+fn figures(scene: &Scene<'_>, job: &Job, known: &Known<'_>, width: u16) -> Row<'static> {
     let (text, muted) = (scene.of(Role::Text), scene.of(Role::Muted));
     let totals = &known.totals;
+    let end = match known.progress {
+        Some(progress) => Some(age(scene.world.now - progress.at)),
+        None => steps::ended(job).map(|at| format!("took {}", span(at - steps::began(job)))),
+    };
     let mut row = Row::new();
-    for (name, number) in
-        [("new", totals.imported), ("updated", totals.updated), ("unchanged", totals.unchanged)]
-    {
-        row = row.put(format!("{name} "), muted).put(format!("{}  ", count(number)), text);
+    if let Some(Outcome::Failed { failure }) = job.outcome() {
+        row = row.put(format!("✘ {failure}"), scene.of(Role::Bad));
+        return row.end(end.unwrap_or_default(), muted);
     }
-    let aside = if totals.quarantined > 0 { Role::Warn } else { Role::Muted };
-    row = row.put(format!("quarantined {}  ", count(totals.quarantined)), scene.of(aside));
+    let aside = scene.of(if totals.quarantined > 0 { Role::Warn } else { Role::Muted });
+    let mut parts = vec![
+        (Gives::Later, Row::new().put("new ", muted).put(count(totals.imported), text)),
+        (Gives::Later, Row::new().put("updated ", muted).put(count(totals.updated), text)),
+        (Gives::Soon, Row::new().put("unchanged ", muted).put(count(totals.unchanged), text)),
+        (Gives::Last, Row::new().put(format!("quarantined {}", count(totals.quarantined)), aside)),
+    ];
     if totals.conflicts > 0 {
-        row = row.put(format!("conflicts {}  ", count(totals.conflicts)), scene.of(Role::Warn));
+        let words = format!("conflicts {}", count(totals.conflicts));
+        parts.push((Gives::Last, Row::new().put(words, scene.of(Role::Warn))));
     }
     if let Some((from, to)) = known.progress.and_then(|progress| progress.left) {
         let at = |seconds: u64| {
@@ -133,21 +152,28 @@ fn figures(scene: &Scene<'_>, job: &Job, known: &Known<'_>) -> Row<'static> {
             hour(scene.world.now + span, scene.world.zone())
         };
         let (from, to) = (at(from), at(to));
-        row = row.put(if from == to { format!("ETA {from}  ") } else { format!("ETA {from}–{to}  ") }, text);
+        let words = if from == to { format!("ETA {from}") } else { format!("ETA {from}–{to}") };
+        parts.push((Gives::Never, Row::new().put(words, text)));
     }
     if let Some((left, all)) = known.live.and_then(|live| live.budget) {
-        row = row.put(format!("budget {left}/{all}  "), muted);
+        parts.push((Gives::First, Row::new().put(format!("budget {left}/{all}"), muted)));
     }
-    if let Some(Outcome::Failed { failure }) = job.outcome() {
-        row = Row::new().put(format!("✘ {failure}"), scene.of(Role::Bad));
+    let room = usize::from(width).saturating_sub(end.as_ref().map_or(0, |end| end.chars().count() + 1));
+    let wide =
+        |parts: &[(Gives, Row<'_>)]| parts.iter().map(|(_, part)| part.width() + GAP.len()).sum::<usize>();
+    while wide(&parts) > room + GAP.len()
+        && let Some(most) = parts.iter().map(|(gives, _)| *gives).filter(|gives| *gives != Gives::Never).max()
+    {
+        parts.retain(|(gives, _)| *gives != most);
     }
-    if let Some(progress) = known.progress {
-        row = row.end(age(scene.world.now - progress.at), muted);
-    } else if let Some(at) = steps::ended(job) {
-        row = row.end(format!("took {}", span(at - steps::began(job))), muted);
+    for (place, (_, part)) in parts.into_iter().enumerate() {
+        row = if place > 0 { row.put(GAP, muted) } else { row }.with(part);
     }
-    row
+    row.end(end.unwrap_or_default(), muted)
 }
+
+/// Between two figures.
+const GAP: &str = "  ";
 
 /// From this width on what is known stands beside what was done.
 const BESIDE: u16 = 150;
@@ -239,14 +265,11 @@ fn past<'a>(
     if known.totals.reasons.is_empty() {
         page.push(Row::new().put("nothing set aside", scene.of(Role::Muted)));
     } else {
-        page.push(Row::new().put("Set aside, and why", scene.of(Role::Title)));
+        page.extend(reasons(scene, "Set aside, and why", &known.totals.reasons, width));
     }
-    for (reason, number) in &known.totals.reasons {
-        let mut number = format!("{number:>6}  ");
-        for line in wrap(reason, width.saturating_sub(8)) {
-            page.push(Row::new().put(number, scene.of(Role::Warn)).put(line, scene.of(Role::Text)));
-            number = " ".repeat(8);
-        }
+    if !known.totals.doubts.is_empty() {
+        page.push(Row::new());
+        page.extend(reasons(scene, "For a person to decide, and why", &known.totals.doubts, width));
     }
     if let Some(live) = known.live.filter(|live| !live.errors.is_empty()) {
         page.push(Row::new());
@@ -258,6 +281,24 @@ fn past<'a>(
     if let Some(outcome) = job.outcome() {
         page.push(Row::new());
         page.extend(super::migrations::ending(scene, outcome, width));
+    }
+    page
+}
+
+/// Reasons under their head, each with how many it holds for.
+fn reasons<'a>(
+    scene: &Scene<'_>,
+    head: &'static str,
+    reasons: &[(String, u64)],
+    width: usize,
+) -> Vec<Row<'a>> {
+    let mut page = vec![Row::new().put(head, scene.of(Role::Title))];
+    for (reason, number) in reasons {
+        let mut number = format!("{number:>6}  ");
+        for line in wrap(reason, width.saturating_sub(8)) {
+            page.push(Row::new().put(number, scene.of(Role::Warn)).put(line, scene.of(Role::Text)));
+            number = " ".repeat(8);
+        }
     }
     page
 }

@@ -7,7 +7,8 @@ use tokio::time::Instant;
 use crossterm::event::{Event, KeyCode, KeyEvent, KeyModifiers};
 
 use crate::plan::Role;
-use crate::run::job::{Facts, JobKind, RehearsedMigration};
+use crate::run::job::{Facts, ImportTotals, JobKind, RehearsedMigration};
+use crate::run::live::More;
 use crate::run::{Command, Mode, WorkerId};
 use crate::tui::app::{App, Input};
 use crate::tui::fixture::{self, Story, moments, person};
@@ -153,6 +154,37 @@ fn what_stands_around_the_import() {
     story.ends(WorkerId::Import, job, "1,519 of 1,523 taken over", Facts::None);
     let choice = text(&dark(&story, &[KeyCode::Char('4'), KeyCode::Char('c')], (80, 24)));
     insta::assert_snapshot!("dialog-conflict", choice);
+}
+
+#[test]
+fn a_narrow_import_keeps_its_forecast_and_drops_what_matters_less() {
+    let mut story = moments::importing(Mode::Live);
+    let job = *story.state.jobs.last_key_value().expect("the import runs").0;
+    let mut progress = (*story.live.progress[&job]).clone();
+    progress.left = Some((900, 1_860));
+    let More::Import(live) = &mut progress.more else { panic!("an import") };
+    live.totals = ImportTotals {
+        total: 1_000_000,
+        fetched: 1_000_000,
+        imported: 611_412,
+        updated: 240_101,
+        unchanged: 18_003,
+        quarantined: 4_120,
+        conflicts: 1_204,
+        ..ImportTotals::default()
+    };
+    story.live.progress.insert(job, progress.into());
+    let pane = text(&dark(&story, &[KeyCode::Char('4')], (80, 24)));
+    insta::assert_snapshot!("pane-import-million-80x24", pane);
+    for size in [(80, 24), (80, 40), (100, 30), (120, 40), (200, 60)] {
+        let pane = text(&dark(&story, &[KeyCode::Char('4')], size));
+        assert!(pane.contains("ETA 11:22–11:38") && pane.contains(" 1 s"), "{pane}");
+        let overview = text(&dark(&story, &[], size));
+        // The smallest overview has one line for the import: the bar.
+        assert!(overview.contains("ETA 11:22–11:38") || size.1 == 24, "{overview}");
+    }
+    let wide = text(&dark(&story, &[KeyCode::Char('4')], (120, 40)));
+    assert!(wide.contains("unchanged 18,003") && wide.contains("budget 41/60"), "{wide}");
 }
 
 #[test]

@@ -51,6 +51,13 @@ impl<'a> Row<'a> {
         self
     }
 
+    /// With the left part of another line after its own.
+    #[must_use]
+    pub fn with(mut self, other: Self) -> Self {
+        self.left.extend(other.left);
+        self
+    }
+
     /// With the right part of another line.
     #[must_use]
     pub fn with_end_of(mut self, other: Self) -> Self {

@@ -329,7 +329,7 @@ impl Checkpoint {
 
     /// The figures so far.
     pub(super) fn totals(&self) -> ImportTotals {
-        let Aside { quarantined, conflicts, reasons } = self.aside.clone();
+        let Aside { quarantined, conflicts, reasons, doubts } = self.aside.clone();
         ImportTotals {
             total: self.total.unwrap_or(self.staged + quarantined),
             fetched: self.staged + quarantined,
@@ -340,6 +340,7 @@ impl Checkpoint {
             quarantined,
             conflicts,
             reasons,
+            doubts,
         }
     }
 }

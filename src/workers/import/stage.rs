@@ -175,8 +175,10 @@ pub(super) async fn set_aside(
 pub(super) struct Aside {
     pub(super) quarantined: u64,
     pub(super) conflicts: u64,
-    /// The reasons of both, most frequent first.
+    /// Why the ones were set aside, most frequent first.
     pub(super) reasons: Vec<(String, u64)>,
+    /// Why the others are a person's to decide.
+    pub(super) doubts: Vec<(String, u64)>,
 }
 
 impl Aside {
@@ -190,13 +192,12 @@ impl Aside {
         .bind(run)
         .fetch_all(database)
         .await?;
-        let sum = |rejected: bool| {
-            rows.iter().filter(|row| row.0 == rejected).map(|row| row.2.unsigned_abs()).sum()
+        let (aside, doubt): (Vec<_>, Vec<_>) = rows.into_iter().partition(|row| row.0);
+        let said = |rows: Vec<(bool, String, i64)>| -> Vec<(String, u64)> {
+            rows.into_iter().map(|(_, reason, n)| (reason, n.unsigned_abs())).collect()
         };
-        Ok(Self {
-            quarantined: sum(true),
-            conflicts: sum(false),
-            reasons: rows.into_iter().map(|(_, reason, n)| (reason, n.unsigned_abs())).collect(),
-        })
+        let sum = |said: &[(String, u64)]| said.iter().map(|(_, n)| n).sum();
+        let (reasons, doubts) = (said(aside), said(doubt));
+        Ok(Self { quarantined: sum(&reasons), conflicts: sum(&doubts), reasons, doubts })
     }
 }
