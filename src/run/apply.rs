@@ -115,6 +115,7 @@ impl State {
             Event::SyncFailed { what } => {
                 self.sync_trouble = Some(SyncTrouble { since: at, what: what.clone() });
             }
+            Event::PulseFailed { job, .. } => self.pulse_failed = Some(*job),
             Event::Held { what, why } => {
                 self.held.insert(*what, Hold { by: record.by.clone(), at, why: why.clone() });
             }

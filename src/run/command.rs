@@ -221,6 +221,13 @@ pub enum Report {
         /// What happened.
         what: String,
     },
+    /// Pulse itself failed a job; how the job ends is told apart from it.
+    PulseFailed {
+        /// The job.
+        job: JobId,
+        /// What happened.
+        what: String,
+    },
     /// A kill switch is on.
     Held {
         /// Of which standing work.

@@ -256,6 +256,13 @@ pub enum Event {
         /// What happened.
         what: String,
     },
+    /// Pulse itself failed a job: it was not there, or what it sent could not be read.
+    PulseFailed {
+        /// The job.
+        job: JobId,
+        /// What happened.
+        what: String,
+    },
     /// Standing work was switched off, by a person, a kill switch, or because too much of it failed.
     Held {
         /// Which.

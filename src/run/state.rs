@@ -45,6 +45,9 @@ pub struct State {
     /// Why the sync by the clock does not pass, since its last pass that failed.
     #[serde(default)]
     pub sync_trouble: Option<SyncTrouble>,
+    /// The newest job that Pulse itself failed.
+    #[serde(default)]
+    pub pulse_failed: Option<JobId>,
     /// Standing work that is switched off.
     #[serde(default)]
     pub held: BTreeMap<Upkeep, Hold>,

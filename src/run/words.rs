@@ -76,10 +76,13 @@ pub fn words(record: &Record, state: Option<&State>) -> String {
             format!("sync pass: {imported} new, {updated} updated, {failed} failed{wait}")
         }
         Event::SyncFailed { what } => format!("the sync does not pass: {what}"),
+        Event::PulseFailed { job, what } => format!("Pulse failed {}: {what}", names.job(*job)),
         Event::Held { what, why } => format!("switched {what} off: {why}"),
         Event::Released { what } => format!("switched {what} on again"),
         Event::Paced { share } => format!("let the import work {share} % of the time"),
-        Event::Mocked { why } => format!("goes on with MOCK data in the place of Pulse's: {why}"),
+        Event::Mocked { why } => {
+            format!("goes on with MOCK data in the place of Pulse's, of which NOTHING is imported: {why}")
+        }
         Event::HistoryRead { contacts, interactions, failed } => {
             let failed = if *failed > 0 { format!(", {failed} contacts failed") } else { String::new() };
             format!("history read: {interactions} interactions of {contacts} contacts{failed}")
@@ -168,6 +171,7 @@ pub fn tone(event: &Event) -> Tone {
         | Event::JobCancelling { .. }
         | Event::JobPaused { .. }
         | Event::SyncFailed { .. }
+        | Event::PulseFailed { .. }
         | Event::Held { .. }
         | Event::Mocked { .. }
         | Event::JobSteered {

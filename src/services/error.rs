@@ -240,6 +240,15 @@ impl ServiceError {
         )
     }
 
+    /// Whether it is the service that failed, or the way to it: what we asked, and as whom, would have been right.
+    pub fn is_its_own(&self) -> bool {
+        self.is_transient()
+            || matches!(
+                self.0.fault,
+                Fault::Unreadable { .. } | Fault::TooLarge(_) | Fault::Refused { status: 500.., .. }
+            )
+    }
+
     /// The wait that the service named.
     pub fn retry_after(&self) -> Option<Duration> {
         match self.0.fault {

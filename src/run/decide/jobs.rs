@@ -187,6 +187,10 @@ pub(super) fn report(state: &State, report: Report) -> Result<Vec<Event>, Refusa
             super::upkeep::synced(state, Event::Synced { imported, updated, unchanged, failed, conflicts })
         }
         Report::SyncFailed { what } => super::upkeep::sync_failed(state, what)?,
+        Report::PulseFailed { job, what } => {
+            open_job(state, job)?;
+            vec![Event::PulseFailed { job, what }]
+        }
         Report::Held { what, why } => super::upkeep::killed(state, what, why)?,
         Report::HistoryRead { contacts, interactions, failed } => {
             vec![Event::HistoryRead { contacts, interactions, failed }]

@@ -62,7 +62,12 @@ pub fn obstacles(state: &State, phase: &Phase) -> Vec<String> {
         {
             found.push(format!("{:?} says {value}", item.text));
         }
+        // What was skipped because there is nothing to measure without Pulse holds nobody; the GO says what it stands on.
+        let without = |name: &str| {
+            matches!(state.item(&item.id), ItemState::Skipped { .. }) && super::upkeep::silenced(state, name)
+        };
         if let Some(Check::Metric { name }) = &item.check
+            && !without(name)
             && let Some(verdict) = unfit(state, name)
             && !found.iter().any(|words| words.starts_with(name.as_str()))
         {

@@ -112,8 +112,8 @@ pub(super) fn mock(state: &State, by: &Actor, why: &str) -> Result<Vec<Event>, R
     if !pulse_failed(state) {
         return Err(not_yet(
             what,
-            "Pulse has not failed here: neither the import nor the check of Pulse",
-            "try the import first",
+            "it was not Pulse that failed the last that was asked of it, if anything was",
+            "try the import first, or the check of Pulse",
         ));
     }
     let text = format!("Pulse is down; the deployment goes on with MOCK data: {why}");
@@ -134,15 +134,24 @@ fn imported(state: &State) -> bool {
         && !state.taken_back.iter().any(database)
 }
 
-/// Whether the last that was tried with Pulse did not succeed.
+/// Whether it was Pulse that failed the last that was tried with it. What was cancelled, or failed for another's reason, says
+/// nothing of Pulse.
 fn pulse_failed(state: &State) -> bool {
     let asks = |kind: &JobKind| match kind {
         JobKind::Import | JobKind::Sync => true,
         JobKind::Verify { check } => *check == Check::Pulse,
         _ => false,
     };
-    let last = state.last_job(asks).and_then(|job| job.outcome());
-    matches!(last, Some(Outcome::Failed { .. } | Outcome::Cancelled { .. }))
+    state.last_job(asks).is_some_and(|job| {
+        matches!(job.outcome(), Some(Outcome::Failed { .. })) && state.pulse_failed == Some(job.id)
+    })
+}
+
+/// Whether a gauge has nothing to say as long as mock data stand: there is nothing to sync, and no pass to count.
+pub(super) fn silenced(state: &State, metric: &str) -> bool {
+    let source =
+        state.plan().and_then(|plan| plan.metric(&metric.into())).map(|metric| metric.source.as_str());
+    state.mocked().is_some() && source == Some("sync-success")
 }
 
 /// Whether a job may be asked for as Pulse's work stands.

@@ -30,6 +30,13 @@ fn fails(fold: &mut Fold) {
     end(fold, Outcome::Failed { failure });
 }
 
+/// Pulse itself fails the newest job.
+fn pulse_fails(fold: &mut Fold) {
+    let failed = Report::PulseFailed { job: last(fold), what: "Pulse: 503".into() };
+    fold.must("w", Role::Machine, Command::Report(failed));
+    fails(fold);
+}
+
 fn mock(why: &str) -> Command {
     Command::Mock { why: why.into() }
 }
@@ -38,7 +45,7 @@ fn mock(why: &str) -> Command {
 fn mocked() -> Fold {
     let mut fold = Fold::opened();
     fold.must("dev", Role::Devops, Command::Request(JobKind::Import));
-    fails(&mut fold);
+    pulse_fails(&mut fold);
     fold.must("lea", Role::Lead, mock("503 for 20 minutes, their status page says two hours"));
     fold
 }
@@ -105,7 +112,7 @@ fn mock_data_need_a_lead_a_reason_and_a_pulse_that_failed() {
     let mut fold = Fold::opened();
     assert!(fold.refused("lea", Role::Lead, mock("in a hurry")).contains("try the import first"));
     fold.must("dev", Role::Devops, Command::Request(JobKind::Verify { check: Check::Pulse }));
-    fails(&mut fold);
+    pulse_fails(&mut fold);
     assert!(fold.refused("dev", Role::Devops, mock("it is down")).contains("lead may"));
     assert!(fold.refused("lea", Role::Lead, mock("")).contains("needs words"));
     let kind = JobKind::Mock { profiles: 5 };
@@ -126,12 +133,46 @@ fn mock_data_need_a_lead_a_reason_and_a_pulse_that_failed() {
 }
 
 #[test]
+fn only_a_failure_of_pulse_itself_speaks_for_mock_data() {
+    let ask = |fold: &mut Fold, kind| fold.must("dev", Role::Devops, Command::Request(kind));
+    let refused = |fold: &mut Fold| {
+        fold.refused("lea", Role::Lead, mock("it is down")).contains("not Pulse that failed")
+    };
+    // Given up by a person, before and after a worker had it.
+    let mut fold = Fold::opened();
+    ask(&mut fold, JobKind::Import);
+    let job = last(&fold);
+    fold.must("dev", Role::Devops, Command::Cancel(job));
+    assert!(refused(&mut fold));
+    ask(&mut fold, JobKind::Import);
+    end(&mut fold, Outcome::Cancelled { state: String::new() });
+    assert!(refused(&mut fold));
+    // Failed, and not by Pulse: the database, the token, the settings.
+    ask(&mut fold, JobKind::Import);
+    fails(&mut fold);
+    assert!(refused(&mut fold));
+    // It failed once, and the newest that was asked of it was given up, or did well.
+    ask(&mut fold, JobKind::Verify { check: Check::Pulse });
+    pulse_fails(&mut fold);
+    ask(&mut fold, JobKind::Import);
+    let job = last(&fold);
+    fold.must("dev", Role::Devops, Command::Cancel(job));
+    assert!(refused(&mut fold));
+    ask(&mut fold, JobKind::Verify { check: Check::Pulse });
+    well(&mut fold, Facts::Proven { value: None });
+    assert!(refused(&mut fold));
+    ask(&mut fold, JobKind::Import);
+    pulse_fails(&mut fold);
+    fold.must("lea", Role::Lead, mock("it is down"));
+}
+
+#[test]
 fn invented_people_never_stand_beside_real_ones() {
     let mut fold = Fold::opened();
     fold.must("dev", Role::Devops, Command::Request(JobKind::Import));
     well(&mut fold, Facts::Imported(ImportTotals { imported: 9, ..ImportTotals::default() }));
     fold.must("dev", Role::Devops, Command::Request(JobKind::Verify { check: Check::Pulse }));
-    fails(&mut fold);
+    pulse_fails(&mut fold);
     assert!(fold.refused("lea", Role::Lead, mock("down now")).contains("must not stand beside them"));
 }
 

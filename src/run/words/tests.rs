@@ -73,6 +73,7 @@ fn all() -> Vec<Event> {
         Event::JobEnded { job, outcome: Outcome::Failed { failure: failure() } },
         Event::Synced { imported: 1, updated: 2, unchanged: 4, failed: 3, conflicts: 5 },
         Event::SyncFailed { what: words() },
+        Event::PulseFailed { job, what: words() },
         Event::Held { what: Upkeep::Sync, why: words() },
         Event::Released { what: Upkeep::Sync },
         Event::Paced { share: 40 },
@@ -120,6 +121,7 @@ const fn place(event: &Event) -> usize {
         Event::JobEnded { .. } => 22,
         Event::Synced { .. } => 23,
         Event::SyncFailed { .. } => 24,
+        Event::PulseFailed { .. } => 41,
         Event::Held { .. } => 25,
         Event::Released { .. } => 26,
         Event::Paced { .. } => 27,
@@ -144,7 +146,7 @@ fn record(event: Event) -> Record {
 #[test]
 fn every_event_has_words_and_they_differ() {
     let places: BTreeSet<usize> = all().iter().map(place).collect();
-    assert_eq!(places, (0..=40).collect(), "one of each variant");
+    assert_eq!(places, (0..=41).collect(), "one of each variant");
     let said: BTreeSet<String> = all().into_iter().map(|event| words(&record(event), None)).collect();
     assert_eq!(said.len(), all().len(), "no two say the same");
     assert!(said.iter().all(|line| !line.trim().is_empty() && !line.contains('\n')), "{said:#?}");

@@ -99,7 +99,7 @@ impl<'a> Reader<'a> {
             };
             tries += 1;
             if tries >= TRIES {
-                return Err(broken(&why.to_string(), 0));
+                return Err(self.broken(&why.to_string(), 0).await?);
             }
             let until = self.line.clock().now() + TimeDelta::seconds(i64::from(tries));
             self.wait(until, &format!("Pulse: {why}")).await?;
@@ -149,7 +149,7 @@ impl<'a> Reader<'a> {
         place.tries = 0;
         place.unreadable += 1;
         if place.unreadable >= UNREADABLE {
-            return Err(broken(&fault.to_string(), place.offset));
+            return Err(self.broken(&fault.to_string(), place.offset).await?);
         }
         let reason = fault.to_string();
         let raw = json!({"offset": place.offset, "unreadable": reason});
@@ -157,6 +157,19 @@ impl<'a> Reader<'a> {
         place.seam = None;
         let bad = BadItem { raw, id: None, reason };
         Ok(Some((Batch { items: vec![Err(bad)], total: None, next: place.offset }, true)))
+    }
+
+    /// What is told when nothing of Pulse's can be read.
+    async fn broken(&self, why: &str, offset: u64) -> Result<Trouble, Trouble> {
+        let what = format!("Pulse sends pages that cannot be read, even one profile at a time: {why}");
+        self.line.pulse_failed(&what).await?;
+        Ok(Trouble::Failed(Failure {
+            what,
+            state: kept(offset),
+            next: format!(
+                "check that the base URL is Pulse's API and not a page or a proxy; then run it again: it goes on from profile {offset}"
+            ),
+        }))
     }
 
     async fn page(&mut self, query: &PageQuery) -> Result<Read, Trouble> {
@@ -193,6 +206,9 @@ impl<'a> Reader<'a> {
             let (since, asked) = away.map_or((now, 1), |(since, asked)| (since, asked + 1));
             away = Some((since, asked));
             if !error.is_transient() || (asked >= ASKED && now - since >= PATIENCE) {
+                if error.is_its_own() {
+                    self.line.pulse_failed(&error.fault().to_string()).await?;
+                }
                 return Err(gone(&error, query, now - since));
             }
             let until = now + TimeDelta::from_std(pause(&error, asked)).unwrap_or_default();
@@ -324,16 +340,6 @@ fn gone(error: &ServiceError, query: &PageQuery, away: TimeDelta) -> Trouble {
         what: format!("Pulse: could not {}: {}{long}", error.asked(), error.fault()),
         state: kept(query.offset),
         next: format!("{}; then run it again: it goes on from profile {}", error.next(), query.offset),
-    })
-}
-
-fn broken(why: &str, offset: u64) -> Trouble {
-    Trouble::Failed(Failure {
-        what: format!("Pulse sends pages that cannot be read, even one profile at a time: {why}"),
-        state: kept(offset),
-        next: format!(
-            "check that the base URL is Pulse's API and not a page or a proxy; then run it again: it goes on from profile {offset}"
-        ),
     })
 }
 

@@ -170,6 +170,14 @@ impl Line<'_> {
         self.edge().await
     }
 
+    /// Says that it is Pulse that fails this job, where there is a record. A round of the sync tells its own failure.
+    pub(super) async fn pulse_failed(&self, what: &str) -> Result<(), Trouble> {
+        if let Self::Desk(desk) = self {
+            desk.report(Report::PulseFailed { job: desk.job().id, what: what.to_owned() }).await?;
+        }
+        Ok(())
+    }
+
     /// Takes a step: reports its begin and its end, where somebody listens.
     pub(super) async fn step<T>(
         &self,

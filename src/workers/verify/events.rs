@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::{Case, Proof, Proven, failure, source};
 use crate::run::Failure;
+use crate::run::command::Report;
 use crate::services::sentry::{CheckEvent, Dsn};
 use crate::workers::kit;
 
@@ -80,7 +81,16 @@ async fn browsers_may(case: &Case<'_>, hosts: &[Url]) -> Result<String, Failure>
 
 pub(super) async fn pulse(case: &Case<'_>) -> Proven {
     let pulse = case.kit.pulse()?;
-    let answer = pulse.authorised().await.map_err(|error| kit::failure(&error))?;
+    let answer = match pulse.authorised().await {
+        Ok(answer) => answer,
+        Err(error) => {
+            if error.is_its_own() {
+                let failed = Report::PulseFailed { job: case.desk.job().id, what: error.fault().to_string() };
+                case.desk.report(failed).await?;
+            }
+            return Err(kit::failure(&error));
+        }
+    };
     let left = (*pulse.profile_budget().borrow())
         .map(|budget| format!(", {} of {} requests left this minute", budget.remaining, budget.limit))
         .unwrap_or_default();

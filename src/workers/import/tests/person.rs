@@ -1,7 +1,10 @@
 //! What a person decides: whose contact a profile is, and whether the deployment goes on with mock data.
 
 use super::*;
+use crate::plan::Check;
+use crate::rehearsal::faults::{Fault, Vendor};
 use crate::run::upkeep::Settle;
+use crate::workers::verify::VerifyWorker;
 
 impl Rig {
     /// Gives two contacts the address of a profile that nobody here has, so that the import cannot place it.
@@ -132,11 +135,12 @@ async fn a_person_says_whose_contact_a_profile_is() {
 #[tokio::test]
 async fn mock_data_stand_apart_and_go_when_the_real_ones_come() {
     let mut rig = Rig::new("smooth", 0.001, 120, 200, "").await;
-    rig.kill();
-    rig.ask(JobKind::Import).await;
-    let job = *rig.store.now().jobs.last_key_value().unwrap().0;
-    rig.store.submit(&lead(), Command::Cancel(job)).await.unwrap();
-    rig.man();
+    rig.world.inject(Fault::Outage { vendor: Vendor::Pulse }, None);
+    let crew = rig.also([Post::Jobs(Arc::new(VerifyWorker::new(rig.kit.clone())))]);
+    rig.ask(JobKind::Verify { check: Check::Pulse }).await;
+    assert!(badly(rig.outcome().await).contains("503"));
+    drop(crew);
+    rig.world.clear("outage");
     let before = rig.stamps().await;
     rig.store.submit(&lead(), Command::Mock { why: "Pulse is down until tonight".into() }).await.unwrap();
     let said = well(rig.outcome().await);
