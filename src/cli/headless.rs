@@ -121,6 +121,20 @@ fn in_words(summary: &Summary, proof: Option<&Value>) -> String {
             import.total
         ));
     }
+    if let Some(mock) = &summary.mock {
+        let so = match mock.gone {
+            None => "they STAND, and NOTHING of Pulse's is imported".to_owned(),
+            Some(_) => {
+                format!("gone {}, when Pulse's contacts were imported or they were removed", time(mock.gone))
+            }
+        };
+        lines.push(format!(
+            "  MOCK data: decided by {} {}: {}; {so}",
+            mock.by.name,
+            time(Some(mock.at)),
+            mock.why
+        ));
+    }
     if let Some(recovery) = &summary.recovery {
         let seconds = |span: Option<i64>| span.map_or_else(|| "not measured".into(), |s| format!("{s} s"));
         let verified = if recovery.verified { "verified from outside" } else { "NOT VERIFIED" };

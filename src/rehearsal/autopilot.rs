@@ -1,9 +1,11 @@
 //! An operator who follows the plan: does what `run::next` says in the seat it belongs to, answers what only people can
-//! answer with what the plan expects, waits for what only time brings, and takes the release back when an alert or a
-//! failure says so.
+//! answer with what the plan expects, waits for what only time brings, goes on with mock data when Pulse is down, and takes
+//! the release back when an alert or a failure says so.
 //!
 //! It has no door of its own: it gives the same commands through the same store as a person, and a rule that refuses a
 //! person refuses it.
+
+mod mock;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,12 +13,13 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
+use self::mock::Instead;
 use crate::plan::schedule::schedule;
-use crate::plan::{Item, ItemId, ItemKind, PhaseId, PhaseKind, Plan, Role, Rung, RungKind, Severity};
+use crate::plan::{Check, Item, ItemId, ItemKind, PhaseId, PhaseKind, Plan, Role, Rung, RungKind, Severity};
 use crate::run::event::Ending;
 use crate::run::judge::Verdict;
 use crate::run::next::{Next, next};
-use crate::run::state::Guard;
+use crate::run::state::{Guard, ItemState};
 use crate::run::{Actor, Command, JobKind, State};
 use crate::store::{Store, SubmitError};
 
@@ -89,7 +92,18 @@ async fn act(store: &Store, state: &State, memory: &mut Memory) -> Then {
         return leave(store, state, memory).await;
     }
     let Some(plan) = state.plan().cloned() else { return Then::Wait };
-    match next(state, clock.now()) {
+    let next = next(state, clock.now());
+    if let Next::Item(item) | Next::Failed(item) = &next {
+        match mock::of(state, &plan, item) {
+            Some(Instead::Give(role, command)) => return give(store, role, command).await,
+            Some(Instead::GiveUp(why)) => {
+                memory.gave_up = Some(why);
+                return Then::Again;
+            }
+            None => {}
+        }
+    }
+    match next {
         Next::Over => Then::Over,
         Next::Open | Next::Job(_) => Then::Wait,
         Next::Start(phase) => start(store, state, &plan, phase).await,
@@ -102,10 +116,18 @@ async fn act(store: &Store, state: &State, memory: &mut Memory) -> Then {
             Then::Again
         }
         Next::Failed(item) => {
+            if reads_again(state, &plan, &item).is_some_and(|at| at > clock.now()) {
+                return Then::Wait;
+            }
             let tries = memory.tries.entry(item.clone()).or_default();
             *tries += 1;
             if *tries <= TRIES && worth_another_try(state, &item) {
                 return give(store, owner(state, &item), Command::Run(item)).await;
+            }
+            if let Some(mock) = mock::wanted(state, &plan, &item)
+                && let Then::Again = give(store, Role::Lead, mock).await
+            {
+                return Then::Again;
             }
             memory.gave_up = Some(format!("{item} failed"));
             Then::Again
@@ -201,7 +223,8 @@ fn answer(state: &State, item: &Item) -> Option<String> {
             // the release is live, a gauge that says nothing is no news.
             let live = state.last_job(|kind| *kind == JobKind::Deploy).is_some();
             let doubtful = state.health.values().any(|health| !matches!(health.verdict, Verdict::Ok));
-            let second = !state.alerts.is_empty() || (of.len() > 2 && live && doubtful);
+            let second =
+                !state.alerts.is_empty() || (of.len() > 2 && ((live && doubtful) || state.mock.is_some()));
             (if second { of.get(1).or(of.first()) } else { of.first() }).cloned()
         }
     }
@@ -210,6 +233,17 @@ fn answer(state: &State, item: &Item) -> Option<String> {
 fn worth_another_try(state: &State, item: &ItemId) -> bool {
     let found = state.plan().and_then(|plan| plan.item(item));
     found.is_some_and(|(_, item)| item.action.is_some() || item.check.is_some())
+}
+
+/// When a gauge that was found beyond its target is looked at again: not before it can say something else.
+fn reads_again(state: &State, plan: &Plan, id: &ItemId) -> Option<DateTime<Utc>> {
+    let (_, item) = plan.item(id)?;
+    let Some(Check::Metric { name }) = &item.check else { return None };
+    let window = TimeDelta::from_std(plan.metric(&name.as_str().into())?.window).ok()?;
+    match state.item(id) {
+        ItemState::Failed { at, .. } => at.checked_add_signed(window),
+        _ => None,
+    }
 }
 
 fn owner(state: &State, item: &ItemId) -> Role {

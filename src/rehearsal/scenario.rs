@@ -147,10 +147,11 @@ pub enum ScenarioError {
     },
 }
 
-const SHIPPED: [(&str, &str); 8] = [
+const SHIPPED: [(&str, &str); 9] = [
     ("smooth", include_str!("scenarios/smooth.toml")),
     ("error-spike", include_str!("scenarios/error-spike.toml")),
     ("pulse-outage", include_str!("scenarios/pulse-outage.toml")),
+    ("pulse-down", include_str!("scenarios/pulse-down.toml")),
     ("migration-fails", include_str!("scenarios/migration-fails.toml")),
     ("bad-data", include_str!("scenarios/bad-data.toml")),
     ("silence", include_str!("scenarios/silence.toml")),

@@ -48,6 +48,49 @@ async fn a_dry_run_says_what_the_import_then_does_and_writes_nothing() {
 }
 
 #[tokio::test]
+async fn a_dry_run_foresees_what_the_database_would_refuse_and_leaves_no_trace() {
+    let here = crm(SEED, 200);
+    let server = Pulse::start(pulse(SEED, 400, 200), SEED).await;
+    let ground = Ground::new(&here, &server.url, "page_size = 100\nquarantine_share = 0.5\n").await;
+    // A check and a length that the import does not know: of new rows and of changed ones.
+    ground
+        .sql(
+            "ALTER TABLE contacts ADD CONSTRAINT no_fives CHECK (relationship_score IS NULL OR relationship_score % 50 <> 5); \
+             ALTER TABLE contacts ALTER COLUMN relationship_trend TYPE varchar(6)",
+        )
+        .await;
+    let content = "SELECT md5(coalesce(string_agg(c::text, ',' ORDER BY id), '')) FROM contacts c";
+    let mapped =
+        "SELECT md5(coalesce(string_agg(m::text, ',' ORDER BY pulse_id), '')) FROM entity_mappings m";
+    let traces = async || {
+        let mut session = ground.session().await;
+        let mut all: Vec<String> = Vec::new();
+        for sql in [content, mapped] {
+            all.push(sqlx::query_scalar(sql).fetch_one(&mut session).await.unwrap());
+        }
+        (all, ground.stamps().await)
+    };
+    let before = traces().await;
+    let (code, foreseen) = ground.json(&["import", "--dry-run"]).await;
+    assert_eq!(code, Some(0), "{foreseen}");
+    assert!(traces().await == before, "contents, mappings, and every row's version");
+    assert_eq!(ground.number("SELECT count(*) FROM pg_namespace WHERE nspname = 'gonogo'").await, 0);
+    let (code, done) = ground.json(&["import"]).await;
+    assert_eq!(code, Some(0), "{done}");
+    assert_eq!(figures(&done), figures(&foreseen), "\n{foreseen}\n{done}");
+    let said = |value: &Value| {
+        let mut pairs: Vec<String> = value.as_array().unwrap().iter().map(Value::to_string).collect();
+        pairs.sort_unstable();
+        pairs
+    };
+    for list in ["reasons", "doubts"] {
+        assert_eq!(said(&done["totals"][list]), said(&foreseen["totals"][list]), "{list}");
+    }
+    let refused = foreseen["totals"]["reasons"].to_string();
+    assert!(refused.contains("no_fives") && refused.contains("the database refused it\""), "{refused}");
+}
+
+#[tokio::test]
 async fn what_was_set_aside_is_shown_taken_out_and_tried_again_alone() {
     let here = crm(SEED, 100);
     let server = Pulse::start(pulse(SEED, 300, 100), SEED).await;

@@ -8,6 +8,8 @@
 mod bad_input;
 mod chaos;
 mod command;
+mod contract;
+mod down;
 mod ground;
 mod model;
 mod people;

@@ -75,6 +75,7 @@ impl Pulse {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = Router::new()
             .route("/api/contacts/relationship-profiles", get(profiles))
+            .route("/api/contacts/{profile}/interactions", get(interactions))
             .with_state(Arc::clone(&inner));
         let stop = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }).abort_handle();
         Self { url, inner, stop }
@@ -103,6 +104,14 @@ pub(crate) fn broken(body: &str) -> Response {
     let half = body.as_bytes()[..body.len() / 2].to_vec();
     let parts = [Ok(half), Err(std::io::Error::from(std::io::ErrorKind::ConnectionReset))];
     plain(StatusCode::OK, "application/json", Body::from_stream(futures_util::stream::iter(parts)))
+}
+
+/// One call of each, on the same day.
+async fn interactions(axum::extract::Path(profile): axum::extract::Path<String>) -> Response {
+    let call = json!({"id": format!("i-{profile}"), "interaction_type": "call", "interaction_date": "2026-09-01T10:00:00.000Z",
+        "subject": "About the gala", "sentiment_score": 0.4, "ai_topics": ["gala"], "duration_minutes": 12});
+    let body = json!({"profile_id": profile, "interactions": [call], "summary": {"total_interactions": 1}});
+    plain(StatusCode::OK, "application/json", body.to_string())
 }
 
 async fn profiles(

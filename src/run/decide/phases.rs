@@ -2,7 +2,7 @@
 
 use super::{Refusal, not_yet, permit, said, unknown};
 use crate::plan::{Check, GateId, Phase, PhaseId, PhaseKind};
-use crate::run::event::{Actor, Ending, Event};
+use crate::run::event::{Actor, Ending, Event, NoteKind};
 use crate::run::judge::Verdict;
 use crate::run::permission::Deed;
 use crate::run::state::{ItemState, PhaseStatus, State};
@@ -157,7 +157,12 @@ pub(super) fn sign(state: &State, by: &Actor, id: GateId) -> Result<Vec<Event>, 
     if let Some(open) = section.all_items().find(|item| !state.item(&item.id).is_settled()) {
         return Err(not_yet(what(), format!("{:?} is open", open.text), "settle the items above it first"));
     }
-    Ok(vec![Event::Signed { gate: id }])
+    let mut events = vec![Event::Signed { gate: id }];
+    if state.mocked().is_some() {
+        let text = format!("{:?} is signed on MOCK data: nothing of Pulse's is imported", gate.title);
+        events.push(Event::Noted { item: None, kind: NoteKind::Deviation, text });
+    }
+    Ok(events)
 }
 
 pub(super) fn close(state: &State, by: &Actor, ending: Ending) -> Result<Vec<Event>, Refusal> {

@@ -204,6 +204,11 @@ fn go_says_that_it_stands_on_mock_data() {
     }
     fold.must("lea", Role::Lead, Command::Sign("ready".into()));
     fold.must("dev", Role::Devops, Command::Sign("ready".into()));
+    let told = words(fold.state.tail.back().unwrap(), Some(&fold.state));
+    assert!(
+        told.contains("signed on MOCK data") && told.contains("nothing of Pulse's is imported"),
+        "{told}"
+    );
     fold.must("lea", Role::Lead, Command::Go("preparation".into()));
     let record = fold.state.tail.back().unwrap();
     assert!(matches!(record.event, Event::Go { .. }));

@@ -162,9 +162,14 @@ fn figures(scene: &Scene<'_>, job: &Job, known: &Known<'_>, width: u16) -> Row<'
     let wide =
         |parts: &[(Gives, Row<'_>)]| parts.iter().map(|(_, part)| part.width() + GAP.len()).sum::<usize>();
     while wide(&parts) > room + GAP.len()
-        && let Some(most) = parts.iter().map(|(gives, _)| *gives).filter(|gives| *gives != Gives::Never).max()
+        && let Some((place, _)) = parts
+            .iter()
+            .map(|(gives, _)| *gives)
+            .enumerate()
+            .filter(|(_, gives)| *gives != Gives::Never)
+            .max_by_key(|(_, gives)| *gives)
     {
-        parts.retain(|(gives, _)| *gives != most);
+        parts.remove(place);
     }
     for (place, (_, part)) in parts.into_iter().enumerate() {
         row = if place > 0 { row.put(GAP, muted) } else { row }.with(part);

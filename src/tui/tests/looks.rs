@@ -183,7 +183,7 @@ fn a_narrow_import_keeps_its_forecast_and_drops_what_matters_less() {
         // The smallest overview has one line for the import: the bar.
         assert!(overview.contains("ETA 11:22–11:38") || size.1 == 24, "{overview}");
     }
-    let wide = text(&dark(&story, &[KeyCode::Char('4')], (120, 40)));
+    let wide = text(&dark(&story, &[KeyCode::Char('4')], (200, 60)));
     assert!(wide.contains("unchanged 18,003") && wide.contains("budget 41/60"), "{wide}");
 }
 

@@ -11,6 +11,7 @@ use secrecy::{ExposeSecret, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, ConnectOptions, PgConnection};
 
+use super::foresee;
 use super::trouble::Trouble;
 
 /// The key of the advisory lock of whoever imports: "gonogo" in ASCII.
@@ -26,7 +27,13 @@ pub(super) async fn connect(url: &SecretString) -> Result<PgConnection, Trouble>
         .map_err(|_| sqlx::Error::Configuration("unusable".into()))?
         .application_name("gonogo import")
         // Temporary tables go before the schema, which is how a dry run keeps to its own.
-        .options([("lock_timeout", "5s"), ("timezone", "UTC"), ("search_path", "gonogo")])
+        .options([
+            ("lock_timeout", "5s"),
+            ("timezone", "UTC"),
+            ("search_path", "gonogo"),
+            // Staging grows from nothing to everybody: a plan that was kept from its first pages would read all of it for each page.
+            ("plan_cache_mode", "force_custom_plan"),
+        ])
         .disable_statement_logging();
     Ok(options.connect().await?)
 }
@@ -66,5 +73,6 @@ pub(super) async fn lay_out_dry(database: &mut PgConnection) -> Result<(), sqlx:
         .replace("CREATE TABLE IF NOT EXISTS", "CREATE TEMP TABLE");
     sqlx::raw_sql(AssertSqlSafe(tables)).execute(&mut *database).await?;
     sqlx::raw_sql(include_str!("sql/page.sql")).execute(&mut *database).await?;
+    foresee::lay_out(&mut *database).await?;
     sqlx::raw_sql("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY").execute(database).await.map(drop)
 }

@@ -13,6 +13,7 @@ mod conflicts;
 pub mod contract;
 mod database;
 mod fetch;
+mod foresee;
 mod history;
 mod kill;
 mod line;

@@ -16,7 +16,7 @@ use super::line::Line;
 use super::progress::Teller;
 use super::stage::{self, Batch};
 use super::trouble::Trouble;
-use super::{again, database, merge, plan};
+use super::{again, database, foresee, merge, plan};
 use crate::plan::config::Import;
 use crate::run::Failure;
 use crate::run::job::{ImportTotals, Question};
@@ -426,11 +426,16 @@ impl<'a> Pass<'a> {
         database: &mut PgConnection,
         checkpoint: &mut Checkpoint,
     ) -> Result<((), Option<String>), Trouble> {
-        plan::plan(database, checkpoint, u32::MAX).await?;
-        let [new, updated, both, conflicts] = plan::foreseen(database).await?;
+        self.teller.begin(merging(self.kind), "matching profiles with contacts", 0, Some(checkpoint.staged));
+        let ranges = plan::plan(database, checkpoint, foresee::ROWS).await?;
+        self.teller.begin(merging(self.kind), "trying what would be written", 0, None);
+        foresee::try_all(database, checkpoint, ranges, self.line, &self.teller).await?;
+        let [new, updated, both] = plan::foreseen(database).await?;
         (checkpoint.imported, checkpoint.updated, checkpoint.both) = (new, updated, both);
-        checkpoint.aside.conflicts = conflicts;
-        Ok(((), Some("nothing was written: this session could not".into())))
+        checkpoint.aside.doubts = plan::doubts(database).await?;
+        checkpoint.aside.conflicts = checkpoint.aside.doubts.iter().map(|(_, n)| n).sum();
+        let note = "every row was tried in a table of this session's own; nothing was written: this session could not";
+        Ok(((), Some(note.into())))
     }
 }
 

@@ -83,16 +83,25 @@ pub(super) async fn plan(
     Ok(Range::cut(floor, floor + bigint(planned), size))
 }
 
-/// How many there are of each verdict: new, updated, of the updated those that changed on both sides, conflicts.
-pub(super) async fn foreseen(database: &mut PgConnection) -> Result<[u64; 4], sqlx::Error> {
-    let (new, updated, both, conflicts): (i64, i64, i64, i64) = sqlx::query_as(
+/// How many would be new, how many updated, and of the updated those that changed on both sides.
+pub(super) async fn foreseen(database: &mut PgConnection) -> Result<[u64; 3], sqlx::Error> {
+    let (new, updated, both): (i64, i64, i64) = sqlx::query_as(
         "SELECT count(*) FILTER (WHERE verdict = 'insert'), count(*) FILTER (WHERE verdict = 'update'), \
-         count(*) FILTER (WHERE verdict = 'update' AND both_changed), count(*) FILTER (WHERE verdict = 'conflict') \
-         FROM pulse_plan",
+         count(*) FILTER (WHERE verdict = 'update' AND both_changed) FROM pulse_plan",
     )
     .fetch_one(database)
     .await?;
-    Ok([new, updated, both, conflicts].map(i64::unsigned_abs))
+    Ok([new, updated, both].map(i64::unsigned_abs))
+}
+
+/// Why a person would have to decide, most frequent first.
+pub(super) async fn doubts(database: &mut PgConnection) -> Result<Vec<(String, u64)>, sqlx::Error> {
+    let rows: Vec<(String, i64)> = sqlx::query_as(
+        "SELECT reason, count(*) FROM pulse_plan WHERE verdict = 'conflict' GROUP BY reason ORDER BY 2 DESC, 1",
+    )
+    .fetch_all(database)
+    .await?;
+    Ok(rows.into_iter().map(|(reason, n)| (reason, n.unsigned_abs())).collect())
 }
 
 #[cfg(test)]

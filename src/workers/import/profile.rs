@@ -3,7 +3,6 @@
 //! It guarantees that what passes here is refused by no CHECK, length or type of migration 001, so that one bad profile
 //! costs nobody else anything; and that the hash covers exactly what the import writes. Pure: no database, no clock.
 
-use std::borrow::Cow;
 use std::fmt::Write;
 
 use chrono::{DateTime, Datelike, Utc};
@@ -221,64 +220,61 @@ fn hex(bytes: &[u8]) -> String {
 impl Row {
     /// Everything that the import writes, so that a profile which differs elsewhere writes nothing.
     fn digest(&self) -> String {
-        let fields = self.fields();
-        let mut all = String::from("1");
-        for field in fields.iter().flatten() {
-            let _ = write!(all, "|{}:{field}", field.len());
-        }
+        let mut all = String::with_capacity(400);
+        all.push('1');
         // Absence must differ from emptiness and from another field's absence.
-        for field in &fields {
-            all.push(if field.is_some() { '1' } else { '0' });
-        }
+        let mut there = String::with_capacity(16);
+        self.each(|field| {
+            if let Some(field) = field {
+                let _ = write!(all, "|{}:{field}", field.len());
+            }
+            there.push(if field.is_some() { '1' } else { '0' });
+        });
+        all.push_str(&there);
         hex(all.as_bytes())
     }
 
-    fn fields(&self) -> [Option<Cow<'_, str>>; 16] {
-        let time = |at: Option<DateTime<Utc>>| at.map(|at| Cow::Owned(at.to_rfc3339()));
-        let number = |number: Option<i64>| number.map(|number| Cow::Owned(number.to_string()));
-        let flag = |flag| Some(Cow::Borrowed(if flag { "true" } else { "false" }));
-        [
-            Some(Cow::Borrowed(&self.pulse_id)),
-            Some(Cow::Borrowed(&self.name)),
-            lent(self.first_name.as_ref()),
-            lent(self.last_name.as_ref()),
-            lent(self.email.as_ref()),
-            lent(self.phone.as_ref()),
-            number(self.score),
-            lent(self.trend.as_ref()),
-            time(self.last),
-            number(self.interactions),
-            lent(self.channel.as_ref()),
-            lent(self.frequency.as_ref()),
-            (!self.tags.is_empty()).then(|| Cow::Owned(array(&self.tags))),
-            lent(self.notes.as_ref()),
-            flag(self.favorite),
-            flag(self.blocked),
-        ]
+    /// Every field in the order of [`COLUMNS`], as text.
+    fn each(&self, mut take: impl FnMut(Option<&str>)) {
+        let number = |number: Option<i64>| number.map(|number| number.to_string());
+        take(Some(&self.pulse_id));
+        take(Some(&self.name));
+        take(self.first_name.as_deref());
+        take(self.last_name.as_deref());
+        take(self.email.as_deref());
+        take(self.phone.as_deref());
+        take(number(self.score).as_deref());
+        take(self.trend.as_deref());
+        take(self.last.map(|at| at.to_rfc3339()).as_deref());
+        take(number(self.interactions).as_deref());
+        take(self.channel.as_deref());
+        take(self.frequency.as_deref());
+        take((!self.tags.is_empty()).then(|| array(&self.tags)).as_deref());
+        take(self.notes.as_deref());
+        take(Some(if self.favorite { "true" } else { "false" }));
+        take(Some(if self.blocked { "true" } else { "false" }));
     }
 
     /// Adds the row as a line of CSV, in the order of [`COLUMNS`].
     pub(super) fn write(&self, run: Uuid, round: i32, lines: &mut String) {
-        let more =
-            [self.updated.map(|at| Cow::Owned(at.to_rfc3339())), Some(Cow::Borrowed(self.hash.as_str()))];
-        for field in self.fields().into_iter().chain(more) {
-            // NULL is nothing between commas, which the empty text, in quotes, is not.
-            if let Some(text) = field {
-                lines.push('"');
-                for (n, part) in text.split('"').enumerate() {
-                    lines.push_str(if n > 0 { "\"\"" } else { "" });
-                    lines.push_str(part);
-                }
-                lines.push('"');
-            }
-            lines.push(',');
-        }
+        self.each(|field| cell(field, lines));
+        cell(self.updated.map(|at| at.to_rfc3339()).as_deref(), lines);
+        cell(Some(&self.hash), lines);
         let _ = writeln!(lines, "{run},{round}");
     }
 }
 
-fn lent(text: Option<&String>) -> Option<Cow<'_, str>> {
-    text.map(|text| Cow::Borrowed(text.as_str()))
+/// NULL is nothing between commas, which the empty text, in quotes, is not.
+fn cell(field: Option<&str>, lines: &mut String) {
+    if let Some(text) = field {
+        lines.push('"');
+        for (place, part) in text.split('"').enumerate() {
+            lines.push_str(if place > 0 { "\"\"" } else { "" });
+            lines.push_str(part);
+        }
+        lines.push('"');
+    }
+    lines.push(',');
 }
 
 /// A text array as PostgreSQL reads it.

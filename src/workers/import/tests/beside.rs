@@ -9,7 +9,7 @@ fn history(rig: &Rig) -> Crew {
 
 impl Rig {
     /// The interactions of every profile that has some, by a client that is not gonogo's and has a minute of its own.
-    async fn interactions(&self, profiles: &[Value]) -> Vec<(String, Value)> {
+    pub(super) async fn interactions(&self, profiles: &[Value]) -> Vec<(String, Value)> {
         let client = reqwest::Client::new();
         let mut all = Vec::new();
         for profile in profiles.iter().filter(|profile| profile["total_interactions"].as_i64() > Some(0)) {

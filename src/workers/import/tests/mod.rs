@@ -5,9 +5,11 @@ mod bad;
 mod beside;
 mod contract;
 mod exact;
+mod killed;
 mod person;
 mod resumed;
 mod synced;
+mod token;
 
 use std::fmt::Write;
 use std::sync::Arc;
@@ -44,7 +46,9 @@ struct Rig {
     kit: Kit,
     crew: Option<Crew>,
     database: PgConnection,
-    _dir: TempDir,
+    /// What gonogo.toml says.
+    settings: String,
+    dir: TempDir,
 }
 
 impl Rig {
@@ -81,7 +85,8 @@ impl Rig {
         let store = Store::open(&dir.path().join("run.sqlite"), clock).await.unwrap();
         let plan = Arc::new(crate::run::tests::plan());
         store.submit(&lead(), Command::Open { plan, mode: Mode::Rehearsal }).await.unwrap();
-        let mut rig = Self { scratch, world, standins, store, kit, crew: None, database, _dir: dir };
+        let mut rig =
+            Self { scratch, world, standins, store, kit, crew: None, database, settings: text, dir };
         rig.man();
         rig
     }
