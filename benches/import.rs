@@ -262,6 +262,7 @@ async fn against_copy(rows: usize) -> Result<(), Failed> {
         if imported != Some(rows as u64) {
             return Err(format!("not all were imported: {}", run.said).into());
         }
+        let steps = steps(&dir.path().join("said"))?;
         let written = "SELECT sum(n_tup_ins + n_tup_upd + n_tup_del)::bigint FROM pg_stat_user_tables WHERE schemaname = 'public'";
         let before = number(&mut session, written).await?;
         let again = import(dir.path())?;
@@ -286,19 +287,22 @@ async fn against_copy(rows: usize) -> Result<(), Failed> {
             rate(rows, again.took),
             after - before,
         );
-        println!("       steps of the import: {}", steps(&dir.path().join("said"))?);
+        println!("       steps of the import: {steps}");
         drop(session);
     }
     scratch.stop().await?;
     Ok(())
 }
 
-/// What the steps said of the last run.
+/// What the steps of the last run said, and how long each took.
 fn steps(said: &Path) -> Result<String, Failed> {
     let lines = std::fs::read_to_string(said)?;
     let notes = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     Ok(notes
-        .filter_map(|line| line["outcome"]["note"].as_str().map(str::to_owned))
+        .filter_map(|line| {
+            let (name, took) = (line["name"].as_str()?, line["took_ms"].as_u64()?);
+            Some(format!("{name} {took} ms ({})", line["outcome"]["note"].as_str().unwrap_or_default()))
+        })
         .collect::<Vec<_>>()
         .join("; "))
 }

@@ -2,6 +2,7 @@
 //! object a line.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use futures_util::future::BoxFuture;
 use serde_json::json;
@@ -19,6 +20,8 @@ pub(super) struct Told {
     json: bool,
     steps: &'static [&'static str],
     clock: Clock,
+    /// When the present step began, by the wall's clock.
+    began: Mutex<Instant>,
     waiting: Mutex<Option<String>>,
     asked: Mutex<Option<Question>>,
     stop: watch::Receiver<Stop>,
@@ -42,7 +45,15 @@ impl Told {
             // Those who wait for it must not take the end of this task for it.
             asked.closed().await;
         });
-        Self { json, steps: way.steps(), clock, waiting: Mutex::default(), asked: Mutex::default(), stop }
+        Self {
+            json,
+            steps: way.steps(),
+            clock,
+            began: Mutex::new(Instant::now()),
+            waiting: Mutex::default(),
+            asked: Mutex::default(),
+            stop,
+        }
     }
 
     /// What it was asked, if it was.
@@ -63,12 +74,16 @@ impl Listener for Told {
         &self.clock
     }
 
-    fn step_started(&self, _: u32) {}
+    fn step_started(&self, _: u32) {
+        *self.began.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
 
     fn step_ended(&self, step: u32, outcome: &StepOutcome) {
         let name = self.steps.get(step as usize).copied().unwrap_or_default();
         if self.json {
-            let line = json!({ "step": step, "of": self.steps.len(), "name": name, "outcome": outcome });
+            let took = self.began.lock().unwrap_or_else(PoisonError::into_inner).elapsed();
+            let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+            let line = json!({ "step": step, "of": self.steps.len(), "name": name, "outcome": outcome, "took_ms": took_ms });
             return Self::line(&line.to_string());
         }
         let (word, more) = match outcome {

@@ -1,17 +1,18 @@
 //! One pass from Pulse to contacts: open the checkpoint, read, sweep, merge, reconcile.
 //!
 //! It guarantees that a pass which is cut anywhere (a kill, a lost database, an outage) goes on from its checkpoint, that
-//! nothing is merged before all of it is staged, that a person is asked when too many were refused, that a list which lies
-//! about its length comes to an end and is reported, and that a dry run takes the same road and writes nothing.
+//! nothing is merged before all of it is staged, and that a dry run takes the same road and writes nothing. What is read is
+//! `gather`'s, and when a person is asked is `enough`'s.
+
+mod enough;
+mod gather;
 
 use std::time::Duration;
 
 use sqlx::PgConnection;
-use tokio::sync::mpsc;
 
 use super::brake::{Brake, Limits};
-use super::checkpoint::{self, Checkpoint, Effect, Kind, OVERLAP, Phase};
-use super::fetch::Reader;
+use super::checkpoint::{self, Checkpoint, Effect, Kind, Phase};
 use super::line::Line;
 use super::progress::Teller;
 use super::stage::{self, Batch};
@@ -19,7 +20,7 @@ use super::trouble::Trouble;
 use super::{again, database, foresee, merge, plan};
 use crate::plan::config::Import;
 use crate::run::Failure;
-use crate::run::job::{ImportTotals, Question};
+use crate::run::job::ImportTotals;
 use crate::workers::Kit;
 
 /// How often a lost database is gone back to, with growing pauses: about two minutes of wall time.
@@ -28,11 +29,6 @@ const LOST: u32 = 30;
 const PAGES_A_SET: u32 = 5;
 /// How many connections merge at once: one computes while the other waits for the disk. More would hold the application up.
 const LANES: usize = 2;
-/// How many times the list is read from the beginning when it came out short.
-const READINGS: u32 = 2;
-/// Pages in a row that bring nobody new before the list counts as over.
-const STALE: u32 = 2;
-
 /// The steps of an import, in their order.
 const IMPORT_STEPS: &[&str] = &[
     "connect to the database",
@@ -143,35 +139,6 @@ impl<'a> Pass<'a> {
         Ok(Done { totals: checkpoint.totals(), remark })
     }
 
-    /// Reads everything from Pulse into staging.
-    async fn gather(
-        &self,
-        database: &mut PgConnection,
-        checkpoint: &mut Checkpoint,
-    ) -> Result<Option<String>, Trouble> {
-        let mut reader = Reader::new(self.kit, self.line, &self.teller)?;
-        self.teller.begin(1, "asking Pulse", 0, None);
-        let staged = checkpoint.phase == Phase::Merging;
-        let total = self
-            .line
-            .step(1, async {
-                if staged {
-                    return Ok((None, Some("not needed: everything is staged".to_owned())));
-                }
-                let total = reader.total().await?;
-                Ok((total, total.map(|total| format!("Pulse has {total} profiles"))))
-            })
-            .await?;
-        if self.kind == Kind::Import {
-            checkpoint.total = total.or(checkpoint.total);
-        }
-        self.line.step(2, self.fetch(database, checkpoint, &mut reader)).await?;
-        if self.kind == Kind::Import {
-            return self.line.step(3, self.sweep(database, checkpoint, &mut reader)).await;
-        }
-        Ok(None)
-    }
-
     /// Connects, waits until nobody else merges into this database, and finds the checkpoint.
     async fn open(&self) -> Result<((PgConnection, Checkpoint), Option<String>), Trouble> {
         self.teller.begin(0, "connecting to the database", 0, None);
@@ -206,103 +173,6 @@ impl<'a> Pass<'a> {
         Ok(((database, checkpoint), note))
     }
 
-    async fn fetch(
-        &self,
-        database: &mut PgConnection,
-        checkpoint: &mut Checkpoint,
-        reader: &mut Reader<'_>,
-    ) -> Result<((), Option<String>), Trouble> {
-        if checkpoint.phase == Phase::Fetching {
-            self.teller.begin(2, "fetching from Pulse", checkpoint.staged, checkpoint.total);
-            // What was asked before a crash is asked before anything more is read.
-            self.few_enough(database, checkpoint).await?;
-            self.read(database, checkpoint, reader).await?;
-            let next = if self.kind == Kind::Import { Phase::Sweeping } else { Phase::Merging };
-            checkpoint.enter(database, next).await?;
-        }
-        let note = format!("{} profiles in {} pages", checkpoint.staged, checkpoint.pages);
-        Ok(((), Some(note)))
-    }
-
-    /// Reads what changed since the import began; and if the list came out short, the whole of it once more.
-    async fn sweep(
-        &self,
-        database: &mut PgConnection,
-        checkpoint: &mut Checkpoint,
-        reader: &mut Reader<'_>,
-    ) -> Result<(Option<String>, Option<String>), Trouble> {
-        let mut remark = None;
-        if checkpoint.phase == Phase::Sweeping {
-            self.teller.begin(3, "reading what changed meanwhile", checkpoint.staged, checkpoint.total);
-            // A sweep has a total of its own: that of the changes.
-            let total = checkpoint.total;
-            // Cut in a second reading, the place is one of the whole list and none of the sweep's.
-            (checkpoint.round, checkpoint.offset) = (checkpoint.round + 1, 0);
-            checkpoint.since = Some(checkpoint.started - OVERLAP);
-            self.read(database, checkpoint, reader).await?;
-            checkpoint.since = None;
-            checkpoint.total = reader.total().await?.or(total);
-            let mut known = checkpoint.totals().fetched;
-            for _ in 1..READINGS {
-                if checkpoint.total.is_none_or(|total| known >= total) {
-                    break;
-                }
-                checkpoint.round += 1;
-                checkpoint.offset = 0;
-                self.read(database, checkpoint, reader).await?;
-                known = checkpoint.totals().fetched;
-            }
-            if let Some(total) = checkpoint.total.filter(|total| *total > known) {
-                remark = Some(format!(
-                    "Pulse says that it has {total} profiles, and listed {known} however often it was asked"
-                ));
-            }
-            checkpoint.enter(database, Phase::Merging).await?;
-        }
-        let note = remark.clone().unwrap_or_else(|| format!("{} profiles staged", checkpoint.staged));
-        Ok((remark, Some(note)))
-    }
-
-    /// Reads a list to its end; fetching and staging overlap, with two pages between them at most.
-    async fn read(
-        &self,
-        database: &mut PgConnection,
-        checkpoint: &mut Checkpoint,
-        reader: &mut Reader<'_>,
-    ) -> Result<(), Trouble> {
-        let (pages, mut arrived) = mpsc::channel::<Batch>(2);
-        let fetching = reader.walk(checkpoint.offset, checkpoint.since, pages);
-        let staging = async move {
-            let (mut stale, mut furthest) = (0, checkpoint.offset);
-            let sweeping = checkpoint.since.is_some();
-            while let Some(mut batch) = arrived.recv().await {
-                self.line.edge().await?;
-                if sweeping && self.kind == Kind::Import {
-                    batch.total = None;
-                }
-                let now = self.line.clock().now();
-                let fresh = stage::stage(database, checkpoint, batch, now).await?;
-                let totals = checkpoint.totals();
-                self.teller.done(totals.fetched, checkpoint.total, &totals);
-                self.few_enough(database, checkpoint).await?;
-                // What is read again on the way back from a shift is known, and is not the list's end.
-                let further = checkpoint.offset > furthest;
-                furthest = furthest.max(checkpoint.offset);
-                stale = match (fresh, further) {
-                    (0, true) => stale + 1,
-                    (0, false) => stale,
-                    _ => 0,
-                };
-                if stale >= STALE {
-                    break; // whatever `has_more` says
-                }
-                endless(checkpoint, totals.fetched)?;
-            }
-            Ok(())
-        };
-        tokio::try_join!(fetching, staging).map(drop)
-    }
-
     /// Looks again at what was set aside, as if it came just now.
     async fn judge_again(
         &self,
@@ -321,62 +191,6 @@ impl<'a> Pass<'a> {
         }
         let totals = checkpoint.totals();
         Ok(((), Some(format!("{} of {} fit now", checkpoint.staged, totals.fetched))))
-    }
-
-    /// How many profiles may be set aside before somebody is asked.
-    fn most(&self, checkpoint: &Checkpoint) -> u64 {
-        // What is judged again was set aside before, and a sync's changes are too few for a share.
-        if self.kind != Kind::Import || self.effect == Effect::Dry {
-            return u64::MAX;
-        }
-        let totals = checkpoint.totals();
-        let share = self.config().quarantine_share.max(checkpoint.allowed.unwrap_or(0.0)).min(1.0);
-        let most = share * totals.total.max(totals.fetched) as f64;
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a share of a count is a count"
-        )]
-        let most = most as u64;
-        most
-    }
-
-    /// Stops and asks when more profiles than allowed were set aside.
-    async fn few_enough(
-        &self,
-        database: &mut PgConnection,
-        checkpoint: &mut Checkpoint,
-    ) -> Result<(), Trouble> {
-        let totals = checkpoint.totals();
-        if totals.quarantined <= self.most(checkpoint) {
-            return Ok(());
-        }
-        let all = totals.total.max(totals.fetched);
-        let share = totals.quarantined as f64 / all.max(1) as f64;
-        let next = (share * 2.0).min(1.0);
-        let why: Vec<String> =
-            totals.reasons.iter().take(3).map(|(reason, n)| format!("{n} times \"{reason}\"")).collect();
-        let written = totals.imported + totals.updated;
-        let written = match (checkpoint.phase, written) {
-            (Phase::Merging, written) => format!("{written} contacts are written"),
-            (Phase::Fetching | Phase::Sweeping, _) => "no contact is written yet".to_owned(),
-        };
-        let question = Question {
-            what: format!(
-                "{} of {all} profiles were set aside, {:.1} %, more than is allowed ({}); {written}",
-                totals.quarantined,
-                share * 100.0,
-                why.join(", ")
-            ),
-            going_on: format!("the rest is imported, and up to {:.1} % may be set aside before it asks again", next * 100.0),
-            giving_up: "it stops here and keeps its place; have them mended at Pulse or in the database, and ask for it again"
-                .into(),
-        };
-        self.teller.waiting(format!("it asks: {}", question.what));
-        self.line.ask(&question).await?;
-        checkpoint.allowed = Some(next);
-        checkpoint.save(database).await?;
-        Ok(())
     }
 
     async fn merge(
@@ -446,15 +260,6 @@ const fn merging(kind: Kind) -> u32 {
         Kind::Sync => 3,
         Kind::Retry => 2,
     }
-}
-
-fn endless(checkpoint: &Checkpoint, known: u64) -> Result<(), Trouble> {
-    let Some(total) = checkpoint.total.filter(|total| known > 2 * total + 10_000) else { return Ok(()) };
-    Err(Trouble::Failed(Failure {
-        what: format!("Pulse says that it has {total} profiles, and its list has not ended after {known}"),
-        state: "they are staged; no contact was written".into(),
-        next: "ask Pulse's side which is right, then run the import again".into(),
-    }))
 }
 
 /// Every profile that was read must be a mapped contact, a reject or a conflict.

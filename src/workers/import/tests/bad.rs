@@ -30,7 +30,10 @@ async fn bad_profiles_are_set_aside_with_their_reasons() {
     // Each under its own head, once.
     let said = |reasons: &[(String, u64)]| reasons.iter().map(|(_, n)| n).sum::<u64>();
     assert_eq!((said(&totals.reasons), said(&totals.doubts)), (totals.quarantined, totals.conflicts));
-    assert_eq!(totals.doubts, [("several profiles have this address".to_owned(), 2 * twins)]);
+    assert!(
+        totals.doubts.contains(&("several profiles have this address".to_owned(), 2 * twins)),
+        "{totals:?}"
+    );
     let raw = "SELECT count(*) FROM gonogo.import_rejects WHERE raw LIKE '%\"id\"%' AND detail <> ''";
     assert_eq!(rig.number(raw).await.unsigned_abs(), totals.quarantined, "the record as it came");
     reconciled(&mut rig.database, &rig.kit.pulse().unwrap()).await.unwrap();

@@ -80,7 +80,7 @@ impl Rig {
 
 #[tokio::test]
 async fn killed_with_signal_9_the_history_has_no_interaction_twice_and_none_missing() {
-    let mut rig = Rig::new("smooth", 240.0, 60, 90, "").await;
+    let mut rig = Rig::new("smooth", 30.0, 80, 120, "").await;
     rig.done(JobKind::Import).await;
     rig.remember().await;
     let imported = rig.kit.clock().now();

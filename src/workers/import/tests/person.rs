@@ -134,7 +134,7 @@ async fn a_person_says_whose_contact_a_profile_is() {
 
 #[tokio::test]
 async fn mock_data_stand_apart_and_go_when_the_real_ones_come() {
-    let mut rig = Rig::new("smooth", 0.001, 120, 200, "").await;
+    let mut rig = Rig::new("smooth", 0.001, 120, 200, "attempts = 1\n").await;
     rig.world.inject(Fault::Outage { vendor: Vendor::Pulse }, None);
     let crew = rig.also([Post::Jobs(Arc::new(VerifyWorker::new(rig.kit.clone())))]);
     rig.ask(JobKind::Verify { check: Check::Pulse }).await;
