@@ -48,7 +48,7 @@ pub(super) async fn plan(
     checkpoint: &mut Checkpoint,
     size: u32,
 ) -> Result<VecDeque<Range>, sqlx::Error> {
-    sqlx::raw_sql("ANALYZE pulse_staging").execute(&mut *database).await?;
+    sqlx::raw_sql("ANALYZE pulse_staging (pulse_id, email_key)").execute(&mut *database).await?;
     let mut next = checkpoint.clone();
     let mut transaction = database.begin().await?;
     // Sorts and joins of everybody in memory; for this one statement.
@@ -78,7 +78,7 @@ pub(super) async fn plan(
     next.unchanged = next.staged.saturating_sub(all.unsigned_abs());
     next.save(&mut transaction).await?;
     transaction.commit().await?;
-    sqlx::raw_sql("ANALYZE pulse_plan").execute(&mut *database).await?;
+    sqlx::raw_sql("ANALYZE pulse_plan (n, verdict, contact_id, pulse_id)").execute(&mut *database).await?;
     *checkpoint = next;
     Ok(Range::cut(floor, floor + bigint(planned), size))
 }
