@@ -5,7 +5,8 @@ use std::sync::Arc;
 use squawk_syntax::SourceFile;
 use squawk_syntax::ast::{AlterTableAction, AstNode, Stmt};
 
-use super::classify::{Clause, Cursor, Kind, LockMode, Need, Shape, Transaction, referenced};
+use super::classify::{Clause, Kind, LockMode, Need, Shape, Transaction, referenced};
+use super::cursor::Cursor;
 use super::split::tokens;
 
 /// A column that an ALTER TABLE adds.

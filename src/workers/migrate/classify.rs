@@ -7,6 +7,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::alter::{Addition, alter_table};
+use super::create::{create, thing};
+use super::cursor::Cursor;
 use super::define::{Taken, Thing};
 pub use super::lock::LockMode;
 use super::session::Lasts;
@@ -148,81 +150,6 @@ impl Shape {
     }
 }
 
-/// A place in a statement's words.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Cursor<'a> {
-    rest: &'a [Token],
-}
-
-impl<'a> Cursor<'a> {
-    pub(crate) fn new(tokens: &'a [Token]) -> Self {
-        Self { rest: tokens }
-    }
-
-    /// Goes past these words if they stand here.
-    pub(crate) fn eat(&mut self, words: &[&str]) -> bool {
-        let here =
-            self.rest.len() >= words.len() && self.rest.iter().zip(words).all(|(token, word)| token.is(word));
-        if here {
-            self.rest = self.rest.get(words.len()..).unwrap_or_default();
-        }
-        here
-    }
-
-    pub(crate) fn peek(&self) -> Option<&'a Token> {
-        self.rest.first()
-    }
-
-    pub(crate) fn next(&mut self) -> Option<&'a Token> {
-        let (first, rest) = self.rest.split_first()?;
-        self.rest = rest;
-        Some(first)
-    }
-
-    /// Reads `name` or `schema.name`.
-    pub(crate) fn name(&mut self) -> Option<Arc<str>> {
-        let mut name = self.next()?.text.clone();
-        while self.eat(&["."]) {
-            name.push('.');
-            name.push_str(&self.next()?.text);
-        }
-        Some(name.into())
-    }
-
-    fn names(&mut self) -> Vec<Arc<str>> {
-        let mut names = Vec::new();
-        loop {
-            names.extend(self.name());
-            self.eat(&["*"]);
-            if !self.eat(&[","]) {
-                return names;
-            }
-        }
-    }
-
-    /// Whether no other thing is named after this one; the arguments of a function are no things.
-    fn is_last(&self) -> bool {
-        let mut depth = 0_u32;
-        for token in self.rest {
-            match token.text.as_str() {
-                "(" => depth += 1,
-                ")" => depth = depth.saturating_sub(1),
-                "," if depth == 0 => return false,
-                _ => {}
-            }
-        }
-        true
-    }
-
-    fn exists(&mut self) -> Clause {
-        if self.eat(&["if", "not", "exists"]) || self.eat(&["if", "exists"]) {
-            Clause::Lenient
-        } else {
-            Clause::Strict
-        }
-    }
-}
-
 /// Every table after REFERENCES.
 pub(crate) fn referenced(tokens: &[Token]) -> Vec<Arc<str>> {
     let after = tokens.iter().enumerate().filter(|(_, token)| token.is("references"));
@@ -337,7 +264,8 @@ fn set_config(mut at: Cursor<'_>) -> Option<Lasts> {
             return rest.peek().is_none().then_some(lasts);
         }
         // A value that is asked for, or put together, may be another the next time.
-        if token.is("(") || token.text.contains('|') && !token.text.starts_with('\'') {
+        let plain = token.text.starts_with('\'') || [",", "true", "false"].iter().any(|word| token.is(word));
+        if !plain {
             return None;
         }
         last = Some(token.text.as_str());
@@ -345,101 +273,12 @@ fn set_config(mut at: Cursor<'_>) -> Option<Lasts> {
     None
 }
 
-fn need_all(shape: &mut Shape, names: Vec<Arc<str>>, mode: LockMode) {
+pub(super) fn need_all(shape: &mut Shape, names: Vec<Arc<str>>, mode: LockMode) {
     shape.needs.extend(names.into_iter().map(|relation| Need { relation, mode }));
 }
 
-fn create(shape: &mut Shape, mut at: Cursor<'_>, tokens: &[Token]) {
-    let replaces = at.eat(&["or", "replace"]);
-    let unique = at.eat(&["unique"]);
-    if at.eat(&["index"]) {
-        let built = if at.eat(&["concurrently"]) { Built::Concurrently } else { Built::Plainly };
-        let exists = at.exists();
-        let name = if at.peek().is_some_and(|token| token.is("on")) { None } else { at.name() };
-        at.eat(&["on"]);
-        at.eat(&["only"]);
-        let table = at.name().unwrap_or_default();
-        let mode = match built {
-            Built::Plainly => LockMode::Share,
-            Built::Concurrently => LockMode::ShareUpdateExclusive,
-        };
-        shape.needs.push(Need { relation: table.clone(), mode });
-        if built == Built::Concurrently {
-            shape.transaction = Transaction::Never;
-        }
-        let serves = if unique { Serves::Uniqueness } else { Serves::Speed };
-        shape.kind = Kind::CreateIndex { name, table, exists, built, serves };
-        return;
-    }
-    debug_assert!(!unique, "only an index is unique");
-    for word in ["global", "local", "temporary", "temp", "unlogged", "constraint", "recursive"] {
-        at.eat(&[word]);
-    }
-    let taken = |clause: Clause| match clause {
-        _ if replaces => Taken::Replaced,
-        Clause::Lenient => Taken::Skipped,
-        Clause::Strict => Taken::Refused,
-    };
-    if at.eat(&["table"]) {
-        let exists = at.exists();
-        let name = at.name().unwrap_or_default();
-        if at.eat(&["partition", "of"]) {
-            need_all(shape, at.name().into_iter().collect(), LockMode::AccessExclusive);
-        }
-        let own = name.clone();
-        let others = referenced(tokens).into_iter().filter(|other| *other != own).collect();
-        need_all(shape, others, LockMode::ShareRowExclusive);
-        shape.kind = Kind::CreateTable { name, exists };
-    } else if at.eat(&["schema"]) {
-        let exists = at.exists();
-        shape.kind = Kind::CreateSchema { name: at.name().unwrap_or_default(), exists };
-    } else if at.eat(&["trigger"]) {
-        let name = at.name().unwrap_or_default();
-        while at.peek().is_some_and(|token| !token.is("on")) {
-            at.next();
-        }
-        at.eat(&["on"]);
-        let table = at.name().unwrap_or_default();
-        shape.needs.push(Need { relation: table.clone(), mode: LockMode::ShareRowExclusive });
-        let (what, taken) = (Thing::Trigger, taken(Clause::Strict));
-        shape.kind = Kind::Create { what, name, on: Some(table), taken };
-    } else if at.eat(&["view"]) {
-        let name = at.name().unwrap_or_default();
-        shape.needs.push(Need { relation: name.clone(), mode: LockMode::AccessExclusive });
-        shape.kind = Kind::Create { what: Thing::View, name, on: None, taken: taken(Clause::Strict) };
-    } else if at.eat(&["policy"]) {
-        on_table(shape, at);
-        let (name, on) =
-            (at.name().unwrap_or_default(), shape.needs.last().map(|need| need.relation.clone()));
-        shape.kind = Kind::Create { what: Thing::Policy, name, on, taken: Taken::Refused };
-    } else if at.eat(&["rule"]) {
-        on_table(shape, at);
-    } else if let Some(what) = thing(&mut at) {
-        let clause = at.exists();
-        let name = at.name().unwrap_or_default();
-        shape.kind = Kind::Create { what, name, on: None, taken: taken(clause) };
-    } else if at.eat(&["database"]) || at.eat(&["tablespace"]) || at.eat(&["subscription"]) {
-        shape.transaction = Transaction::Never;
-    }
-}
-
-/// What has a name in a schema and locks nothing that clients use.
-fn thing(at: &mut Cursor<'_>) -> Option<Thing> {
-    [
-        (&["materialized", "view"][..], Thing::MaterializedView),
-        (&["sequence"], Thing::Sequence),
-        (&["function"], Thing::Function),
-        (&["procedure"], Thing::Function),
-        (&["type"], Thing::Type),
-        (&["domain"], Thing::Type),
-        (&["extension"], Thing::Extension),
-    ]
-    .into_iter()
-    .find_map(|(words, what)| at.eat(words).then_some(what))
-}
-
 /// `name ON table`, as policies, rules and dropped triggers have it: ACCESS EXCLUSIVE.
-fn on_table(shape: &mut Shape, mut at: Cursor<'_>) {
+pub(super) fn on_table(shape: &mut Shape, mut at: Cursor<'_>) {
     while at.peek().is_some_and(|token| !token.is("on") && !token.is("to")) {
         at.next();
     }

@@ -10,6 +10,7 @@ use super::checks;
 use super::classify::Kind;
 use super::database::Database;
 use super::files::MigrationSet;
+use super::halt::Halt;
 use super::hands::Hands;
 use super::hold::{holds, undone_by};
 use super::inverse::{self, Ledger};
@@ -19,7 +20,7 @@ use super::plan::{Act, Part, Plan, Task};
 use super::runner::{Runner, broke, describe};
 use super::sampler;
 use super::session::{Attire, sets};
-use super::step::{Crew, Halt, remark};
+use super::step::{Crew, remark};
 use super::watch::{BackupGate, Edge, Ended, Options, Report, Watcher};
 use crate::run::job::{Failure, StepOutcome};
 

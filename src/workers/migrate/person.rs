@@ -4,9 +4,10 @@
 use std::time::Duration;
 
 use super::book;
+use super::halt::Halt;
 use super::plan::Task;
 use super::runner::broke;
-use super::step::{Crew, Halt};
+use super::step::Crew;
 use super::watch::Edge;
 use crate::run::job::{Failure, StepOutcome};
 use crate::run::live::Asks;

@@ -4,7 +4,8 @@
 
 use sqlx::postgres::PgConnection;
 
-use super::classify::{Cursor, Kind};
+use super::classify::Kind;
+use super::cursor::Cursor;
 use super::database::run;
 use super::deed::words_of;
 use super::define::difference;

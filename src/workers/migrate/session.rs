@@ -8,11 +8,12 @@ use sqlx::postgres::PgConnection;
 use super::classify::Kind;
 use super::database::{Database, run};
 use super::errors::sqlstate;
+use super::halt::Stop;
 use super::lifeline;
 use super::plan::{Act, Task};
 use super::runner::broke;
 use super::split::Statement;
-use super::step::{Crew, Stop};
+use super::step::Crew;
 use crate::run::job::Failure;
 
 /// For how long a setting holds.

@@ -142,3 +142,41 @@ fn rows_for_psql_are_named_before_they_are_taken_for_sql() {
     let variable = split("f.sql", "SELECT :'name';", 1).expect_err("refused");
     assert!(variable.next.contains("variables of psql"), "{variable}");
 }
+
+#[test]
+fn what_sets_the_session_is_told_from_what_sets_a_transaction() {
+    use super::session::Lasts::{Session, Transaction};
+    for (sql, kind) in [
+        ("SET search_path = crm, public", Kind::Sets(Session)),
+        ("SET ROLE app", Kind::Sets(Session)),
+        ("SET SESSION AUTHORIZATION app", Kind::Sets(Session)),
+        ("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY", Kind::Sets(Session)),
+        ("RESET ROLE", Kind::Sets(Session)),
+        ("SET LOCAL lock_timeout = '1s'", Kind::Sets(Transaction)),
+        ("SET CONSTRAINTS ALL DEFERRED", Kind::Sets(Transaction)),
+        ("SELECT pg_catalog.set_config('search_path', '(', false)", Kind::Sets(Session)),
+        ("select set_config('a.b', 'x', true)", Kind::Sets(Transaction)),
+        // What is asked for may be another the next time.
+        ("SELECT set_config('a.b', current_user, false)", Kind::Other),
+        ("SELECT set_config('a.b', n::text, false) FROM t", Kind::Other),
+        ("SELECT set_config('a.b', 'x', false), count(*) FROM t", Kind::Other),
+    ] {
+        assert_eq!(one(sql).shape.kind, kind, "{sql}");
+    }
+}
+
+#[test]
+fn vacuum_locks_the_tables_that_it_names() {
+    use LockMode::{AccessExclusive, ShareUpdateExclusive};
+    for (sql, tables, mode) in [
+        ("VACUUM t", &["t"][..], ShareUpdateExclusive),
+        ("VACUUM (ANALYZE, PARALLEL 2) public.t, u", &["public.t", "u"], ShareUpdateExclusive),
+        ("VACUUM FREEZE VERBOSE ANALYZE t", &["t"], ShareUpdateExclusive),
+        ("VACUUM FULL t", &["t"], AccessExclusive),
+        ("VACUUM (FULL, VERBOSE) t", &["t"], AccessExclusive),
+        ("VACUUM", &[], ShareUpdateExclusive),
+    ] {
+        let wanted: Vec<_> = tables.iter().map(|table| ((*table).to_owned(), mode)).collect();
+        assert_eq!(needs(sql), wanted, "{sql}");
+    }
+}

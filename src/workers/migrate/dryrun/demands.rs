@@ -5,7 +5,7 @@ use squawk_syntax::SourceFile;
 use squawk_syntax::ast::{AlterColumnOption, AlterTableAction, AstNode, Constraint, Stmt, TableArg};
 use squawk_syntax::{SyntaxNode, SyntaxToken};
 
-use crate::workers::migrate::classify::Cursor;
+use crate::workers::migrate::cursor::Cursor;
 use crate::workers::migrate::split::{Token, tokens};
 
 /// A column as a statement writes it, with its type where the statement gives it one.

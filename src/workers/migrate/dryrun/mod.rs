@@ -15,6 +15,7 @@ mod recorded;
 mod rehearse;
 mod report;
 mod states;
+mod verdict;
 mod words;
 
 pub use clone::{Ground, Wanted};

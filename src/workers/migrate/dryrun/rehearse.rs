@@ -7,12 +7,12 @@ use sqlx::postgres::PgConnection;
 
 use super::clone::Ground;
 use super::inner::{Inner, options};
-use super::legs::{Leg, down_file, legs};
+use super::legs::{Leg, legs};
 use super::measure::{Measure, Seen};
 use super::record::{Mark, Passed, Record};
 use super::recorded::Undone;
 use super::report::{DryRun, Level, Weight};
-use super::states::{State, compare, state};
+use super::states::{State, state};
 use crate::run::job::{Failure, StepOutcome};
 use crate::workers::migrate::book::{Book, State as Applied};
 use crate::workers::migrate::database::Database;
@@ -20,7 +20,7 @@ use crate::workers::migrate::files::{Migration, MigrationSet, Script};
 use crate::workers::migrate::forecast::Forecast;
 use crate::workers::migrate::inverse::{Recorded, recorded, recorded_as};
 use crate::workers::migrate::runner::broke;
-use crate::workers::migrate::watch::{Edge, Ended, Report, Watcher};
+use crate::workers::migrate::watch::{Edge, Ended, Watcher};
 use crate::workers::migrate::{down, engine, up};
 
 /// What came of running on a clone.
@@ -124,13 +124,14 @@ fn stopped() -> Failure {
     }
 }
 
-struct Walk<'a> {
-    set: &'a MigrationSet,
-    dry: DryRun,
-    record: Record,
+/// A rehearsal under way.
+pub(super) struct Walk<'a> {
+    pub(super) set: &'a MigrationSet,
+    pub(super) dry: DryRun,
+    pub(super) record: Record,
     measure: Measure,
     /// Before the first pending migration, and after each.
-    states: Vec<State>,
+    pub(super) states: Vec<State>,
     schemas: &'a [String],
     watcher: &'a dyn Watcher,
     /// The newest number that was applied before.
@@ -256,29 +257,6 @@ impl Walk<'_> {
         Ok(set)
     }
 
-    fn undone(&mut self, at: usize, migration: &Migration, now: &State) -> Result<String, Failure> {
-        let Some(before) = self.states.get(at) else { return Ok("nothing to compare with".into()) };
-        let whole = matches!(self.record.marks.get(at).map(|mark| &mark.inverse), Some(Undone::Back { .. }));
-        let differs = compare(before, now);
-        if !whole {
-            return Ok("its record is not whole; taken back by its down file".into());
-        }
-        if differs.is_empty() {
-            let note = format!("schema and {} rows are as before", before.rows());
-            self.dry.seen(format!("{} back by its record: {note}", migration.title()));
-            return Ok(note);
-        }
-        Err(Failure {
-            what: format!(
-                "the recorded inverse of {} does not lead back to what was before: {}",
-                migration.title(),
-                differs.lines().join("; ")
-            ),
-            state: "this was on a clone; the live database was only read".into(),
-            next: "rely on the down file, or on the backup; the recorded inverse is no rollback".into(),
-        })
-    }
-
     /// The newest number that stays, where this one goes.
     fn stays(&self, at: usize, migration: &Migration) -> u64 {
         if at == 0 { self.below } else { self.number_before(migration) }
@@ -287,100 +265,6 @@ impl Walk<'_> {
     fn number_before(&self, migration: &Migration) -> u64 {
         let before = self.set.migrations.iter().rev().find(|other| other.number < migration.number);
         before.map_or(0, |other| other.number)
-    }
-
-    fn went_there(&mut self, at: usize, migration: &Migration, report: &Report, now: State) -> String {
-        let changes = self.states.last().map(|before| compare(before, &now)).unwrap_or_default();
-        if let Some(mark) = self.record.marks.get_mut(at) {
-            mark.passed = Passed::There;
-            mark.worst_wait_ms = report.worst_wait_ms;
-        }
-        self.states.push(now);
-        let note = format!(
-            "{} steps done, {} not needed; {} changes of the schema",
-            report.done,
-            report.skipped,
-            changes.schema.len()
-        );
-        self.dry.seen(format!("{} there: {note}", migration.title()));
-        for change in changes.schema {
-            self.dry.seen(format!("  {change}"));
-        }
-        note
-    }
-
-    fn came_back(&mut self, at: usize, migration: &Migration, now: &State) -> Result<String, Failure> {
-        let Some(before) = self.states.get(at) else { return Ok("nothing to compare with".into()) };
-        let differs = compare(before, now);
-        if differs.is_empty() {
-            if let Some(mark) = self.record.marks.get_mut(at) {
-                mark.passed = Passed::ThereAndBack;
-            }
-            let note = format!("schema and {} rows are as before", before.rows());
-            self.dry.seen(format!("{} back: {note}", migration.title()));
-            return Ok(note);
-        }
-        let all = differs.lines();
-        Err(Failure {
-            what: format!(
-                "{} does not lead back to what was before: {}",
-                down_file(migration),
-                all.join("; ")
-            ),
-            state: "this was on a clone; the live database was only read".into(),
-            next: "correct the down file, then rehearse again".into(),
-        })
-    }
-
-    fn went_again(&mut self, now: &State) -> Result<String, Failure> {
-        let Some(first) = self.states.last() else { return Ok("nothing to compare with".into()) };
-        let differs = compare(first, now);
-        if differs.is_empty() {
-            let note = "the same schema and rows as the first time".to_owned();
-            self.dry.seen(format!("there again: {note}"));
-            return Ok(note);
-        }
-        let all = differs.lines();
-        Err(Failure {
-            what: format!("there again is not as it was the first time: {}", all.join("; ")),
-            state: "this was on a clone; the live database was only read".into(),
-            next: "find out what the way back left behind, then rehearse again".into(),
-        })
-    }
-
-    /// A leg that failed takes its mark with it.
-    fn failed(&mut self, leg: Leg<'_>, failure: Failure) {
-        // What the engine says begins with the file and the line, wherever it knows them.
-        let said = failure.what.split(": ").find(|part| part.contains(".sql") && !part.contains(' '));
-        let place = said.map_or_else(
-            || match leg {
-                Leg::There(_, migration) => migration.up.file.to_string(),
-                Leg::Back(_, migration) => down_file(migration),
-                Leg::Undo(_, migration) => migration.title(),
-                Leg::Again => self.set.origin.to_string(),
-            },
-            str::to_owned,
-        );
-        let passed = || Passed::Failed { what: failure.what.clone() };
-        match leg {
-            Leg::There(at, _) | Leg::Back(at, _) => {
-                if let Some(mark) = self.record.marks.get_mut(at) {
-                    mark.passed = passed();
-                }
-            }
-            Leg::Again => self.record.marks.iter_mut().for_each(|mark| mark.passed = passed()),
-            Leg::Undo(at, _) => {
-                if let Some(mark) = self.record.marks.get_mut(at)
-                    && matches!(mark.inverse, Undone::Back { .. })
-                {
-                    mark.inverse = Undone::Failed { what: failure.what.clone() };
-                }
-                // The files have passed; what takes their place where there is no down file has not.
-                self.dry.find(Weight::Warns, place, failure.what, failure.next);
-                return;
-            }
-        }
-        self.dry.find(Weight::Fails, place, failure.what, failure.next);
     }
 
     fn finish(mut self, server: i32) -> Rehearsal {
