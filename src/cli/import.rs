@@ -132,7 +132,8 @@ fn done(way: Way, summary: &str, totals: &ImportTotals, json: bool) -> String {
     let mut text = format!("{would}{summary}\n");
     for (head, reasons) in [("set aside", &totals.reasons), ("for a person to decide", &totals.doubts)] {
         if !reasons.is_empty() {
-            text += &format!("{head}:\n");
+            text.push_str(head);
+            text.push_str(":\n");
         }
         text.extend(reasons.iter().map(|(reason, number)| format!("  {number:>6}  {reason}\n")));
     }

@@ -158,14 +158,21 @@ struct Counting {
     most: u64,
     skew: TimeDelta,
     tells: bool,
-    windows: std::sync::Mutex<(Vec<(DateTime<Utc>, u64)>, u64)>,
+    seen: std::sync::Mutex<Windows>,
+}
+
+/// Each window with its beginning and how many it took; and how many were refused in all.
+#[derive(Clone, Default)]
+struct Windows {
+    taken: Vec<(DateTime<Utc>, u64)>,
+    refused: u64,
 }
 
 impl Counting {
     fn answer(&self, ours: DateTime<Utc>) -> Say {
         let now = ours + self.skew;
-        let mut seen = self.windows.lock().unwrap();
-        let (windows, refused) = &mut *seen;
+        let mut seen = self.seen.lock().unwrap();
+        let Windows { taken: windows, refused } = &mut *seen;
         if windows.last().is_none_or(|(start, _)| now >= *start + TimeDelta::minutes(1)) {
             windows.push((now, 0));
         }
@@ -190,7 +197,7 @@ async fn every_window_is_used_whole_and_none_is_overdrawn_whatever_the_clocks_sh
             most: 20,
             skew: TimeDelta::milliseconds(skew),
             tells,
-            windows: std::sync::Mutex::default(),
+            seen: std::sync::Mutex::default(),
         });
         let (counts, time) = (Arc::clone(&counting), clock.clone());
         let vendor = Vendor::start(move |_, _| counts.answer(time.now())).await;
@@ -199,7 +206,7 @@ async fn every_window_is_used_whole_and_none_is_overdrawn_whatever_the_clocks_sh
         for _ in 0..81 {
             get(&http).await.unwrap();
         }
-        let (windows, refused) = counting.windows.lock().unwrap().clone();
+        let Windows { taken: windows, refused } = counting.seen.lock().unwrap().clone();
         let taken: Vec<u64> = windows.iter().map(|(_, taken)| *taken).collect();
         assert_eq!((refused, taken), (0, vec![20, 20, 20, 20, 1]), "skew {skew} ms, Date: {tells}");
         // The best of four: a busy machine may be late, and never early.

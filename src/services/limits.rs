@@ -100,17 +100,13 @@ impl LimitHeaders {
         let [limit, remaining, reset] = self.names()?;
         let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse::<u64>().ok();
         let reset = number(reset).and_then(|reset| i64::try_from(reset).ok());
-        let (reset, sure) = match self {
-            Self::SecondsLeft => {
-                let at =
-                    reset.and_then(|left| now.checked_add_signed(TimeDelta::try_seconds(left)? + ROUNDED));
-                (None, at)
-            }
-            _ => {
-                let reset = reset.and_then(|reset| DateTime::from_timestamp(reset, 0));
-                let left = reset.and_then(|reset| left(headers, reset));
-                (reset, left.and_then(|left| now.checked_add_signed(left)))
-            }
+        let (reset, sure) = if self == Self::SecondsLeft {
+            let at = reset.and_then(|left| now.checked_add_signed(TimeDelta::try_seconds(left)? + ROUNDED));
+            (None, at)
+        } else {
+            let reset = reset.and_then(|reset| DateTime::from_timestamp(reset, 0));
+            let left = reset.and_then(|reset| left(headers, reset));
+            (reset, left.and_then(|left| now.checked_add_signed(left)))
         };
         Some(RateBudget { limit: number(limit)?, remaining: number(remaining)?, reset, sure })
     }

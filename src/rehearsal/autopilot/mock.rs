@@ -62,7 +62,8 @@ pub(super) fn wanted(state: &State, plan: &Plan, id: &ItemId) -> Option<Command>
 fn again(state: &State) -> Option<Instead> {
     let gone = state.mock.as_ref()?.gone?;
     let tried = state.last_job(|kind| *kind == JobKind::Sync).is_some_and(|job| job.requested >= gone);
-    (state.sync == Sync::Off && !tried).then(|| Instead::Give(Role::Devops, Command::Request(JobKind::Sync)))
+    (state.sync == Sync::Off && !tried)
+        .then_some(Instead::Give(Role::Devops, Command::Request(JobKind::Sync)))
 }
 
 /// Whether an item shows the release to more than the first stage.
@@ -124,7 +125,7 @@ mod tests {
         );
         let others = plan.checklist.phases.iter().filter(|phase| !matches!(phase.number(), Some(4)));
         let left_out: Vec<&str> = others
-            .flat_map(|phase| phase.items())
+            .flat_map(crate::plan::Phase::items)
             .filter(|item| stands_on_pulse(&plan, &item.id))
             .map(|item| item.text.as_str())
             .collect();
