@@ -6,6 +6,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 use super::{Pane, Scene, World};
 use crate::run::job::{Asked, Facts, ImportTotals, JobStatus, Outcome};
 use crate::run::live::{ImportLive, More, Progress};
+use crate::run::upkeep::Mock;
 use crate::run::{Job, JobKind};
 use crate::tui::screen;
 use crate::tui::theme::Role;
@@ -52,8 +53,16 @@ fn known<'a>(scene: &Scene<'a>, job: &'a Job) -> Known<'a> {
     Known { totals, progress, live }
 }
 
+/// The mock data that stand where an import would: none while one runs, which says how it goes.
+fn in_its_place<'a>(scene: &Scene<'a>) -> Option<&'a Mock> {
+    scene.world.state.mocked().filter(|_| job(scene).is_none_or(Job::is_over))
+}
+
 /// How it stands.
 pub fn note(scene: &Scene<'_>) -> (String, Role) {
+    if in_its_place(scene).is_some() {
+        return ("✘ NOT imported: MOCK DATA".into(), Role::Bad);
+    }
     let Some(job) = job(scene) else { return ("not begun".into(), Role::Muted) };
     let (sign, word, role) = steps::status(job);
     let attempt = match &job.status {
@@ -72,6 +81,15 @@ pub fn note(scene: &Scene<'_>) -> (String, Role) {
 pub fn brief(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     let mut rows = area.rows();
     let Some(first) = rows.next() else { return };
+    if let Some(mock) = in_its_place(scene) {
+        let since = hour(mock.at, scene.world.zone());
+        let words = format!("MOCK DATA since {since}: NOTHING of Pulse's is imported");
+        Row::new().put(words, scene.of(Role::Bad)).draw(buf, first);
+        if let (Some(job), Some(second)) = (job(scene), rows.next()) {
+            figures(scene, job, &known(scene, job), second.width).draw(buf, second);
+        }
+        return;
+    }
     let Some(job) = job(scene) else {
         Row::new().put("not begun; the checklist says when", scene.of(Role::Muted)).draw(buf, first);
         return;

@@ -195,6 +195,9 @@ fn mock_data_are_said_on_every_screen() {
             let screen = text(&dark(&story, &[KeyCode::Char(key)], size));
             assert!(screen.lines().take(2).any(|line| line.contains("MOCK DATA")), "{screen}");
         }
+        let overview = text(&dark(&story, &[], size));
+        assert!(overview.contains("NOT imported: MOCK DATA"), "{overview}");
+        assert!(overview.contains("NOTHING of Pulse's is imported"), "{overview}");
         insta::assert_snapshot!(
             format!("pane-import-mocked-{}x{}", size.0, size.1),
             text(&dark(&story, &[KeyCode::Char('4')], size))

@@ -103,6 +103,10 @@ fn sync(scene: &Scene<'_>, width: usize, page: &mut Vec<Row<'static>>) {
         return;
     }
     match state.sync {
+        Sync::Off if state.mocked().is_some() => {
+            let words = "cannot begin: MOCK DATA stand, and there is nothing to sync";
+            lines(scene, "sync", words, Role::Warn, width, page);
+        }
         Sync::Off => lines(scene, "sync", "not begun", Role::Muted, width, page),
         Sync::On { last, passes, good, bad } => {
             let role = if bad > 0 { Role::Warn } else { Role::Text };
