@@ -245,12 +245,12 @@ impl Walk<'_> {
                 }
                 let said = format!("what is recorded of {} is not whole: {why}", migration.title());
                 if migration.down.is_none() {
-                    return Err(no_way_back(said));
+                    return Err(no_way_back(&said));
                 }
                 self.dry.seen(said);
             }
             Recorded::Nothing if migration.down.is_none() => {
-                return Err(no_way_back(format!("nothing is recorded of {}", migration.title())));
+                return Err(no_way_back(&format!("nothing is recorded of {}", migration.title())));
             }
             Recorded::Nothing => {}
         }
@@ -338,7 +338,7 @@ impl Walk<'_> {
     }
 }
 
-fn no_way_back(what: String) -> Failure {
+fn no_way_back(what: &str) -> Failure {
     Failure {
         what: format!("{what}; and there is no down file"),
         state: "this was on a clone; the live database was only read".into(),
