@@ -12,7 +12,7 @@ use gonogo::workers::migrate::dryrun::{
 use gonogo::workers::migrate::{Database, MigrationSet, Target, backup, up};
 use secrecy::{ExposeSecret as _, SecretString};
 
-use crate::ground::{Ground, Recorder, brisk, set};
+use crate::ground::{Ground, Recorder, brisk, run, set};
 
 fn shipped() -> MigrationSet {
     MigrationSet::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations")).unwrap()
@@ -217,11 +217,15 @@ async fn a_role_that_may_not_is_told_so_before_the_day() {
 #[tokio::test]
 async fn a_trace_sees_rewrites_scans_and_locks() {
     let ground = Ground::with_contacts(200).await;
+    // An index that takes a second whatever the machine does, so that who looks from outside comes by.
+    let slow = "CREATE FUNCTION slow(text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS \
+                $$ BEGIN PERFORM pg_sleep(0.005); RETURN $1; END $$";
+    run(&mut ground.session().await, slow).await;
     let set = set(&[
         (
             "1_t.up.sql",
             "ALTER TABLE contacts ADD COLUMN token uuid DEFAULT gen_random_uuid();\n\
-             CREATE INDEX CONCURRENTLY by_city ON contacts (city);\n\
+             CREATE INDEX CONCURRENTLY by_city ON contacts (slow(city));\n\
              ALTER TABLE contacts ADD CONSTRAINT c CHECK (city IS NOT NULL OR true);\n\
              ALTER TABLE contacts ADD COLUMN quick int;\n",
         ),
