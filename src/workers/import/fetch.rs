@@ -13,10 +13,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use super::batch::{Batch, Judged};
 use super::line::Line;
 use super::pace::Pace;
 use super::progress::Teller;
-use super::stage::Batch;
 use super::trouble::Trouble;
 use crate::run::Failure;
 use crate::services::pulse::{BadItem, Page, PageQuery, Profile, Pulse};
@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
         &mut self,
         from: u64,
         since: Option<DateTime<Utc>>,
-        pages: mpsc::Sender<Batch>,
+        pages: mpsc::Sender<Judged>,
     ) -> Result<(), Trouble> {
         let mut place =
             Place { offset: from, limit: self.page_size, seam: None, back: 0, tries: 0, unreadable: 0 };
@@ -128,7 +128,7 @@ impl<'a> Reader<'a> {
                 Read::Page(page) => Some(place.follow(page, self.page_size)),
             };
             let Some((batch, more)) = step else { continue };
-            if pages.send(batch).await.is_err() || !more {
+            if pages.send(batch.judged().await).await.is_err() || !more {
                 return Ok(());
             }
         }

@@ -7,6 +7,7 @@
 
 mod again;
 mod aside;
+mod batch;
 mod brake;
 mod checkpoint;
 mod conflicts;

@@ -11,11 +11,12 @@ use std::time::Duration;
 
 use sqlx::PgConnection;
 
+use super::batch::Batch;
 use super::brake::{Brake, Limits};
 use super::checkpoint::{self, Checkpoint, Effect, Kind, Phase};
 use super::line::Line;
 use super::progress::Teller;
-use super::stage::{self, Batch};
+use super::stage;
 use super::trouble::Trouble;
 use super::{again, database, foresee, merge, plan};
 use crate::plan::config::Import;
@@ -184,7 +185,7 @@ impl<'a> Pass<'a> {
         while let Some((items, last)) = again::page(database, &after).await? {
             self.line.edge().await?;
             let batch = Batch { items, total: None, next: 0 };
-            stage::stage(database, checkpoint, batch, self.line.clock().now()).await?;
+            stage::stage(database, checkpoint, batch.judged().await, self.line.clock().now()).await?;
             let totals = checkpoint.totals();
             self.teller.done(totals.fetched, None, &totals);
             after = last;

@@ -1,61 +1,49 @@
-//! A page into staging: checked, copied, counted, and its place noted, all in one transaction.
+//! A page into staging: copied, counted, and its place noted, all in one transaction.
 //!
 //! It guarantees that a page is staged whole or not at all, that the latest reading of a profile wins, and that a profile
 //! stands either in staging or among the rejects, never in both.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
 
+use super::batch::Judged;
 use super::checkpoint::{Checkpoint, Kind};
 use super::profile::{self, Reject, Row};
-use crate::services::pulse::{BadProfile, Profile};
-
-/// A page on its way to staging.
-#[derive(Debug)]
-pub(super) struct Batch {
-    /// The profiles.
-    pub(super) items: Vec<Result<Profile, BadProfile>>,
-    /// What Pulse says there are.
-    pub(super) total: Option<u64>,
-    /// From where the next page is to be read.
-    pub(super) next: u64,
-}
 
 /// Stages a page, and says how many of its profiles this round had not met before.
 pub(super) async fn stage(
     database: &mut PgConnection,
     checkpoint: &mut Checkpoint,
-    batch: Batch,
+    batch: Judged,
     now: DateTime<Utc>,
 ) -> Result<u64, sqlx::Error> {
-    let (mut rows, mut rejects) = (Vec::with_capacity(batch.items.len()), Vec::new());
-    for item in batch.items {
-        match profile::read(item) {
-            Ok(row) => rows.push(row),
-            Err(reject) => rejects.push(reject),
-        }
-    }
-    let rows = latest(rows);
+    let Judged { rows, rejects, total, next: offset } = batch;
     let ids: Vec<&str> = rows.iter().map(|row| row.pulse_id.as_str()).collect();
     let mut next = checkpoint.clone();
     let mut transaction = database.begin().await?;
     // A server that crashes loses what is unlogged, and with it all that this commit says: it need not wait for the disk.
     sqlx::raw_sql("SET LOCAL synchronous_commit = off").execute(&mut *transaction).await?;
-    let (known, met): (i64, i64) = sqlx::query_as(
-        "SELECT count(*), count(*) FILTER (WHERE round = $2) FROM pulse_staging WHERE pulse_id = ANY ($1)",
-    )
-    // Planned anew for each page: a plan kept from the first ones would read all of staging for each later one.
-    .persistent(false)
-    .bind(&ids)
-    .bind(next.round)
-    .fetch_one(&mut *transaction)
-    .await?;
-    let count = ids.len() as u64;
-    let (unknown, fresh) = (count - known.unsigned_abs(), count - met.unsigned_abs());
-    copy(&mut transaction, &rows, known, (next.run, next.round)).await?;
+    let known: HashMap<String, i32> =
+        sqlx::query_as("SELECT pulse_id, round FROM pulse_staging WHERE pulse_id = ANY ($1)")
+            // Planned anew for each page: a plan kept from the first ones would read all of staging for each later one.
+            .persistent(false)
+            .bind(&ids)
+            .fetch_all(&mut *transaction)
+            .await?
+            .into_iter()
+            .collect();
+    let unknown = ids.len() - known.len();
+    let fresh = ids.len() - known.values().filter(|round| **round == next.round).count();
+    // In a first reading only the neighbours' shared profile is known: all others go straight in.
+    let (again, new): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| known.contains_key(&row.pulse_id));
+    copy(&mut transaction, "pulse_staging", &new, (next.run, next.round)).await?;
+    if !again.is_empty() {
+        copy(&mut transaction, "gonogo_page", &again, (next.run, next.round)).await?;
+        sqlx::query(include_str!("sql/stage.sql")).execute(&mut *transaction).await?;
+    }
     // What is judged again stays where it is until it is merged: it stands nowhere else.
     let mended = if next.kind == Kind::Retry {
         0
@@ -66,10 +54,10 @@ pub(super) async fn stage(
             .await?
             .rows_affected()
     };
-    next.offset = batch.next;
+    next.offset = offset;
     next.pages += 1;
-    next.total = batch.total.or(next.total);
-    next.staged += unknown;
+    next.total = total.or(next.total);
+    next.staged += unknown as u64;
     let refused = reject(&mut transaction, &mut next, &rejects, now).await?;
     next.save(&mut transaction).await?;
     transaction.commit().await?;
@@ -77,23 +65,13 @@ pub(super) async fn stage(
         next.aside = Aside::of(database, next.run).await?;
     }
     *checkpoint = next;
-    Ok(fresh + refused)
+    Ok(fresh as u64 + refused)
 }
 
-/// Each profile once, as it was read last.
-fn latest(rows: Vec<Row>) -> Vec<Row> {
-    let mut met = HashSet::with_capacity(rows.len());
-    let mut kept: Vec<Row> = rows.into_iter().rev().filter(|row| met.insert(row.pulse_id.clone())).collect();
-    kept.reverse();
-    kept
-}
-
-/// Copies rows into staging. A page of which nothing is `known` there, which in a first reading is every page, goes straight in;
-/// any other replaces what it finds.
 async fn copy(
     transaction: &mut PgConnection,
-    rows: &[Row],
-    known: i64,
+    table: &str,
+    rows: &[&Row],
     (run, round): (Uuid, i32),
 ) -> Result<(), sqlx::Error> {
     if rows.is_empty() {
@@ -103,16 +81,11 @@ async fn copy(
     for row in rows {
         row.write(run, round, &mut lines);
     }
-    let table = if known == 0 { "pulse_staging" } else { "gonogo_page" };
     let mut copy = transaction
         .copy_in_raw(&format!("COPY {table} ({}) FROM STDIN WITH (FORMAT csv)", profile::COLUMNS))
         .await?;
     copy.send(lines.as_bytes()).await?;
-    copy.finish().await?;
-    if known > 0 {
-        sqlx::query(include_str!("sql/stage.sql")).execute(transaction).await?;
-    }
-    Ok(())
+    copy.finish().await.map(drop)
 }
 
 /// Puts profiles among the rejects, and says how many of them this round had not met before.

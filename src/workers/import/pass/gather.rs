@@ -6,9 +6,10 @@
 use sqlx::PgConnection;
 use tokio::sync::mpsc;
 
+use super::super::batch::Judged;
 use super::super::checkpoint::{Checkpoint, Kind, OVERLAP, Phase};
 use super::super::fetch::Reader;
-use super::super::stage::{self, Batch};
+use super::super::stage;
 use super::super::trouble::Trouble;
 use super::Pass;
 use crate::run::Failure;
@@ -112,7 +113,7 @@ impl Pass<'_> {
         checkpoint: &mut Checkpoint,
         reader: &mut Reader<'_>,
     ) -> Result<(), Trouble> {
-        let (pages, mut arrived) = mpsc::channel::<Batch>(2);
+        let (pages, mut arrived) = mpsc::channel::<Judged>(2);
         let fetching = reader.walk(checkpoint.offset, checkpoint.since, pages);
         let staging = async move {
             let (mut stale, mut furthest) = (0, checkpoint.offset);

@@ -80,7 +80,8 @@ impl Rig {
 
 #[tokio::test]
 async fn killed_with_signal_9_the_history_has_no_interaction_twice_and_none_missing() {
-    let mut rig = Rig::new("smooth", 30.0, 80, 120, "").await;
+    // A window takes one batch and a part of the next, which then waits for a new one: long enough to be seen.
+    let mut rig = Rig::new("smooth", 30.0, 80, 120, "interactions_per_minute = 20\n").await;
     rig.done(JobKind::Import).await;
     rig.remember().await;
     let imported = rig.kit.clock().now();
