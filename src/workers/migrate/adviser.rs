@@ -1,8 +1,9 @@
 //! Asks the linter about the migrations that are still to be run, so that the cockpit shows beside each statement what it stops
 //! before anybody runs it. Reads only. Where the database cannot be asked it judges by the files alone, and says so.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::future::BoxFuture;
 use tokio::sync::watch;
@@ -35,9 +36,27 @@ pub struct Adviser {
 /// What a look was about; another one is needed where this has changed.
 #[derive(Debug, PartialEq)]
 struct About {
-    set: Option<MigrationSet>,
+    files: Stamps,
     /// Jobs that may have applied something, or measured it.
     over: usize,
+}
+
+/// Every file, with its length and when it was written: to read them costs more than all else that an idle cockpit does.
+type Stamps = Vec<(PathBuf, u64, Option<SystemTime>)>;
+
+fn stamps(dir: &Path) -> Stamps {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Stamps::new() };
+    let mut found = Stamps::new();
+    for entry in entries.flatten() {
+        let Ok(about) = entry.metadata() else { continue };
+        if about.is_dir() {
+            found.extend(stamps(&entry.path()));
+        } else {
+            found.push((entry.path(), about.len(), about.modified().ok()));
+        }
+    }
+    found.sort_unstable();
+    found
 }
 
 impl Adviser {
@@ -164,13 +183,13 @@ impl Standing for Adviser {
             let mut state = store.state();
             let mut last: Option<(About, tokio::time::Instant, Asked)> = None;
             while let Some(over) = until(&mut state, wanted).await {
-                let (at, read) = (store.clock().now(), self.set().await);
-                let about = About { set: read.as_ref().ok().cloned(), over };
+                let files = stamps(&self.kit.path(&self.kit.config().deployment.migrations));
+                let (at, about) = (store.clock().now(), About { files, over });
                 let fresh = last.as_ref().is_some_and(|(known, taken, asked)| {
                     *known == about && *asked == Asked::Yes && taken.elapsed() < FRESH
                 });
                 if !fresh {
-                    let (said, asked) = match read {
+                    let (said, asked) = match self.set().await {
                         Ok(set) => tokio::select! {
                             looked = self.look(set) => looked,
                             _ = until(&mut state, |state| !wanted(state)) => continue,
