@@ -62,8 +62,7 @@ pub(super) async fn alone(database: &mut PgConnection) -> Result<bool, Trouble> 
 /// Makes the import's tables where they are not there yet.
 pub(super) async fn lay_out(database: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::raw_sql(include_str!("sql/schema.sql")).execute(&mut *database).await?;
-    sqlx::raw_sql(TABLES).execute(&mut *database).await?;
-    sqlx::raw_sql(include_str!("sql/page.sql")).execute(database).await.map(drop)
+    sqlx::raw_sql(TABLES).execute(database).await.map(drop)
 }
 
 /// Makes the same tables for this session alone, and then forbids it to write to any other. The server holds to that.
@@ -72,7 +71,6 @@ pub(super) async fn lay_out_dry(database: &mut PgConnection) -> Result<(), sqlx:
         .replace("CREATE UNLOGGED TABLE IF NOT EXISTS", "CREATE TEMP TABLE")
         .replace("CREATE TABLE IF NOT EXISTS", "CREATE TEMP TABLE");
     sqlx::raw_sql(AssertSqlSafe(tables)).execute(&mut *database).await?;
-    sqlx::raw_sql(include_str!("sql/page.sql")).execute(&mut *database).await?;
     foresee::lay_out(&mut *database).await?;
     sqlx::raw_sql("SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY").execute(database).await.map(drop)
 }

@@ -3,8 +3,6 @@
 //! It guarantees that a page is staged whole or not at all, that the latest reading of a profile wins, and that a profile
 //! stands either in staging or among the rejects, never in both.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 use sqlx::{Connection, PgConnection};
 use uuid::Uuid;
@@ -26,24 +24,17 @@ pub(super) async fn stage(
     let mut transaction = database.begin().await?;
     // A server that crashes loses what is unlogged, and with it all that this commit says: it need not wait for the disk.
     sqlx::raw_sql("SET LOCAL synchronous_commit = off").execute(&mut *transaction).await?;
-    let known: HashMap<String, i32> =
-        sqlx::query_as("SELECT pulse_id, round FROM pulse_staging WHERE pulse_id = ANY ($1)")
+    // What an earlier page brought is replaced whole; in a first reading that is the one profile which neighbours share.
+    let replaced: Vec<i32> =
+        sqlx::query_scalar("DELETE FROM pulse_staging WHERE pulse_id = ANY ($1) RETURNING round")
             // Planned anew for each page: a plan kept from the first ones would read all of staging for each later one.
             .persistent(false)
             .bind(&ids)
             .fetch_all(&mut *transaction)
-            .await?
-            .into_iter()
-            .collect();
-    let unknown = ids.len() - known.len();
-    let fresh = ids.len() - known.values().filter(|round| **round == next.round).count();
-    // In a first reading only the neighbours' shared profile is known: all others go straight in.
-    let (again, new): (Vec<&Row>, Vec<&Row>) = rows.iter().partition(|row| known.contains_key(&row.pulse_id));
-    copy(&mut transaction, "pulse_staging", &new, (next.run, next.round)).await?;
-    if !again.is_empty() {
-        copy(&mut transaction, "gonogo_page", &again, (next.run, next.round)).await?;
-        sqlx::query(include_str!("sql/stage.sql")).execute(&mut *transaction).await?;
-    }
+            .await?;
+    let unknown = ids.len() - replaced.len();
+    let fresh = ids.len() - replaced.iter().filter(|round| **round == next.round).count();
+    copy(&mut transaction, &rows, (next.run, next.round)).await?;
     // What is judged again stays where it is until it is merged: it stands nowhere else.
     let mended = if next.kind == Kind::Retry {
         0
@@ -70,8 +61,7 @@ pub(super) async fn stage(
 
 async fn copy(
     transaction: &mut PgConnection,
-    table: &str,
-    rows: &[&Row],
+    rows: &[Row],
     (run, round): (Uuid, i32),
 ) -> Result<(), sqlx::Error> {
     if rows.is_empty() {
@@ -82,7 +72,7 @@ async fn copy(
         row.write(run, round, &mut lines);
     }
     let mut copy = transaction
-        .copy_in_raw(&format!("COPY {table} ({}) FROM STDIN WITH (FORMAT csv)", profile::COLUMNS))
+        .copy_in_raw(&format!("COPY pulse_staging ({}) FROM STDIN WITH (FORMAT csv)", profile::COLUMNS))
         .await?;
     copy.send(lines.as_bytes()).await?;
     copy.finish().await.map(drop)
