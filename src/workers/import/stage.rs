@@ -23,7 +23,10 @@ pub(super) async fn stage(
     let mut next = checkpoint.clone();
     let mut transaction = database.begin().await?;
     // A server that crashes loses what is unlogged, and with it all that this commit says: it need not wait for the disk.
-    sqlx::raw_sql("SET LOCAL synchronous_commit = off").execute(&mut *transaction).await?;
+    // And a page's ids are looked up one by one: staging has no statistics from which a planner could know better.
+    sqlx::raw_sql("SET LOCAL synchronous_commit = off; SET LOCAL enable_seqscan = off")
+        .execute(&mut *transaction)
+        .await?;
     // What an earlier page brought is replaced whole; in a first reading that is the one profile which neighbours share.
     let replaced: Vec<i32> =
         sqlx::query_scalar("DELETE FROM pulse_staging WHERE pulse_id = ANY ($1) RETURNING round")
