@@ -27,6 +27,8 @@ use crate::store::{Store, SubmitError};
 const JUMP: TimeDelta = TimeDelta::hours(4);
 /// What is jumped to lies so far ahead of the awaited moment that the gauges can be read anew.
 const LANDING: TimeDelta = TimeDelta::minutes(5);
+/// So long passes before what failed is tried again: most of what a network does is over by then.
+const BREATH: TimeDelta = TimeDelta::minutes(1);
 /// A failed item is tried again so often.
 const TRIES: u32 = 2;
 /// For so long a gate that is held by its gauges is waited for.
@@ -116,7 +118,7 @@ async fn act(store: &Store, state: &State, memory: &mut Memory) -> Then {
             Then::Again
         }
         Next::Failed(item) => {
-            if reads_again(state, &plan, &item).is_some_and(|at| at > clock.now()) {
+            if tries_again(state, &plan, &item).is_some_and(|at| at > clock.now()) {
                 return Then::Wait;
             }
             let tries = memory.tries.entry(item.clone()).or_default();
@@ -235,15 +237,17 @@ fn worth_another_try(state: &State, item: &ItemId) -> bool {
     found.is_some_and(|(_, item)| item.action.is_some() || item.check.is_some())
 }
 
-/// When a gauge that was found beyond its target is looked at again: not before it can say something else.
-fn reads_again(state: &State, plan: &Plan, id: &ItemId) -> Option<DateTime<Utc>> {
+/// When what failed is tried again: not before something else can have come of it. A gauge says something else after its window.
+fn tries_again(state: &State, plan: &Plan, id: &ItemId) -> Option<DateTime<Utc>> {
+    let ItemState::Failed { at, .. } = state.item(id) else { return None };
     let (_, item) = plan.item(id)?;
-    let Some(Check::Metric { name }) = &item.check else { return None };
-    let window = TimeDelta::from_std(plan.metric(&name.as_str().into())?.window).ok()?;
-    match state.item(id) {
-        ItemState::Failed { at, .. } => at.checked_add_signed(window),
-        _ => None,
-    }
+    let pause = match &item.check {
+        Some(Check::Metric { name }) => {
+            TimeDelta::from_std(plan.metric(&name.as_str().into())?.window).ok()?
+        }
+        _ => BREATH,
+    };
+    at.checked_add_signed(pause)
 }
 
 fn owner(state: &State, item: &ItemId) -> Role {
@@ -309,15 +313,18 @@ fn rung<'a>(state: &State, plan: &'a Plan) -> Option<&'a Rung> {
     if !state.taken_back.is_empty() {
         return None;
     }
-    let live = state.last_job(|kind| *kind == JobKind::Deploy).is_some_and(crate::run::Job::succeeded);
+    let deploy = state.last_job(|kind| *kind == JobKind::Deploy);
+    let live = deploy.is_some_and(crate::run::Job::succeeded);
     let migrated = state.last_job(|kind| matches!(kind, JobKind::MigrateUp { .. })).is_some();
     plan.ladder.iter().find(|rung| {
         let tried = state
             .last_job(|kind| matches!(kind, JobKind::Rollback { rung: order, .. } if *order == rung.order));
         let there = match rung.kind {
-            RungKind::Flag | RungKind::Deployment => live,
+            RungKind::Flag => live,
+            // Of a deployment that failed nobody knows how far it came.
+            RungKind::Deployment => deploy.is_some(),
             // With the release live this is for people to decide; before it, it is the only thing to take back.
-            RungKind::Database => migrated && !live,
+            RungKind::Database => migrated && deploy.is_none(),
         };
         there && tried.is_none()
     })
