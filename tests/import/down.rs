@@ -90,7 +90,7 @@ async fn with_pulse_down_the_deployment_goes_on_with_mock_data_and_says_so() {
     let wider = at(&|event| event["event"] == "job-requested" && event["kind"]["share"] == 50).unwrap();
     assert!(go < imported && imported < wider, "{}", all());
     assert!(words(&events[imported]).contains("the mock profiles are gone"), "{}", words(&events[imported]));
-    assert!(ended("sync").is_some_and(|sync| imported < sync));
+    assert!(ended("sync").is_some_and(|sync| imported < sync), "{}", all());
     assert_eq!(summary["summary"]["ending"], "SUCCESS WITH MINOR ISSUES", "{summary}");
     assert!(summary["summary"]["mock"]["gone"].is_string(), "{summary}");
     let mapped = summary["proof"]["profiles_mapped"].as_u64().unwrap();

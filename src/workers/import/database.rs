@@ -18,6 +18,7 @@ use super::trouble::Trouble;
 const ALONE: i64 = 0x67_6f_6e_6f_67_6f;
 /// The key that every connection which merges holds as well, shared.
 const LANES: i64 = ALONE + 1;
+// ALONE + 2 is whoever lays out the schema; it stands in sql/schema.sql and sql/history.sql.
 
 const TABLES: &str = include_str!("sql/tables.sql");
 

@@ -1,4 +1,6 @@
 -- The import's own schema, which nobody else may use. What stands in it is in tables.sql.
+-- One at a time: two that revoke at once are an error to PostgreSQL. The lock goes with this transaction; see database.rs for its kin.
+SELECT pg_advisory_xact_lock(113728291825521);
 CREATE SCHEMA IF NOT EXISTS gonogo;
 REVOKE ALL ON SCHEMA gonogo FROM PUBLIC;
 
