@@ -56,7 +56,7 @@ pub struct Beside {
     waiting: Held<Waiting>,
     /// Who is here, by cockpit, and when each was last heard.
     here: Held<Vec<(i64, Presence)>>,
-    /// What SQLite says of writes by others; see [`Beside::is_changed`].
+    /// What SQLite says of writes by others; see [`Beside::news_of_others`].
     version: AtomicI64,
 }
 
@@ -325,13 +325,18 @@ impl Beside {
         Ok(here.iter().map(|(_, presence): &(i64, Presence)| presence.clone()).collect())
     }
 
-    /// Whether another connection than this one wrote since this was last asked.
-    pub(super) async fn is_changed(&self) -> Result<bool, StoreError> {
+    /// What SQLite calls the newest write by another connection than this one, where that is not taken in yet.
+    pub(super) async fn news_of_others(&self) -> Result<Option<i64>, StoreError> {
         let version: i64 = sqlx::query_scalar("pragma data_version")
             .fetch_one(&mut *self.connection.lock().await)
             .await
             .map_err(|error| self.failed(error))?;
-        Ok(self.version.swap(version, Ordering::Relaxed) != version)
+        Ok(Some(version).filter(|version| self.version.load(Ordering::Relaxed) != *version))
+    }
+
+    /// All up to that write is taken in. Not said before it is: what could not be read is read again.
+    pub(super) fn has_taken_in(&self, version: i64) {
+        self.version.store(version, Ordering::Relaxed);
     }
 
     /// Lets go who has been silent for too long, without a reading.

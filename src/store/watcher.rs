@@ -51,15 +51,16 @@ pub(super) async fn watch(store: Weak<Inner>, journal: PathBuf) {
 
 /// Takes in what other processes wrote beside the journal; what this one wrote itself costs no reading.
 async fn follow(store: &Inner) -> Result<(), StoreError> {
-    if store.beside.is_changed().await? {
-        if let Some(pace) = store.beside.pace().await? {
-            store.clock.follow(pace);
-        }
-        store.beside.refresh().await
-    } else {
+    let Some(version) = store.beside.news_of_others().await? else {
         store.beside.expire();
-        Ok(())
+        return Ok(());
+    };
+    if let Some(pace) = store.beside.pace().await? {
+        store.clock.follow(pace);
     }
+    store.beside.refresh().await?;
+    store.beside.has_taken_in(version);
+    Ok(())
 }
 
 /// The write-ahead log of one file, and when it is worth a reading.

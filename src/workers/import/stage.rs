@@ -30,8 +30,6 @@ pub(super) async fn stage(
     // What an earlier page brought is replaced whole; in a first reading that is the one profile which neighbours share.
     let replaced: Vec<i32> =
         sqlx::query_scalar("DELETE FROM pulse_staging WHERE pulse_id = ANY ($1) RETURNING round")
-            // Planned anew for each page: a plan kept from the first ones would read all of staging for each later one.
-            .persistent(false)
             .bind(&ids)
             .fetch_all(&mut *transaction)
             .await?;
