@@ -1,6 +1,7 @@
 //! What the linter says of the migrations that are still to be run, before anybody runs them. It is nobody's fact: the files, the
 //! tables and their traffic change, and the latest look wins. What was not looked at is never said to be harmless.
 
+use std::fmt;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -64,7 +65,7 @@ pub struct Remark {
     pub safe: String,
 }
 
-/// How bad it is, worst first.
+/// How bad it is. The order is the order in which a person reads them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Weight {
@@ -72,9 +73,9 @@ pub enum Weight {
     Stops,
     /// Something that runs, or data that are there, break.
     Breaks,
-    /// Clients may queue behind the request for a lock.
+    /// The work takes no time, but the request for its lock may make clients queue behind whoever holds the table.
     Queues,
-    /// Worth a thought.
+    /// Worth a thought; nobody waits.
     Hint,
 }
 
@@ -92,6 +93,12 @@ impl Weight {
     /// Whether it is a reason not to go.
     pub const fn is_no_go(self) -> bool {
         matches!(self, Self::Stops | Self::Breaks)
+    }
+}
+
+impl fmt::Display for Weight {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.word())
     }
 }
 

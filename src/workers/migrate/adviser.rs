@@ -12,10 +12,10 @@ use super::book::Direction;
 use super::database::Database;
 use super::files::{Migration, MigrationSet, deep};
 use super::forecast::Forecast;
-use super::lint::{Finding, Knowledge, Severity, learn, lint, rehearsed};
+use super::lint::{Finding, Knowledge, learn, lint, rehearsed};
 use super::survey::status;
 use super::worker::{database, migrations};
-use crate::run::live::{Advice, Judged, Linted, Remark, Said, Weight};
+use crate::run::live::{Advice, Judged, Linted, Remark, Said};
 use crate::run::{Failure, State, WorkerId};
 use crate::store::Store;
 use crate::workers::{Kit, Standing};
@@ -143,14 +143,8 @@ fn judged(migration: &Migration, findings: &[Finding]) -> Linted {
 }
 
 fn remark(finding: &Finding) -> Remark {
-    let weight = match finding.severity {
-        Severity::Stops => Weight::Stops,
-        Severity::Breaks => Weight::Breaks,
-        Severity::Queues => Weight::Queues,
-        Severity::Hint => Weight::Hint,
-    };
     let long = finding.forecast.as_ref().map_or_else(String::new, |forecast| format!(" ({forecast})"));
-    Remark { weight, what: format!("{}{long}", finding.what), safe: finding.safe.clone() }
+    Remark { weight: finding.severity, what: format!("{}{long}", finding.what), safe: finding.safe.clone() }
 }
 
 /// Whether anybody can still run something, and nobody does just now: what runs shows itself, and a look would stand in its way.

@@ -1,50 +1,13 @@
 //! What the linter says of a statement: how bad, for whom, for how long, and the form that is safe. A finding that is not raised
 //! still says why; nothing is left out in silence.
 
-use std::fmt;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::work::Forecast;
+pub use crate::run::live::Weight as Severity;
 use crate::workers::migrate::book::Direction;
-
-/// How bad it is. The order is the order in which a person reads them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Severity {
-    /// Clients wait for as long as the work takes.
-    Stops,
-    /// Something that runs, or data that are there, break.
-    Breaks,
-    /// The work takes no time, but the request for its lock may make clients queue behind whoever holds the table.
-    Queues,
-    /// Worth a thought; nobody waits.
-    Hint,
-}
-
-impl Severity {
-    /// As it is printed.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Stops => "STOPS",
-            Self::Breaks => "BREAKS",
-            Self::Queues => "queues",
-            Self::Hint => "hint",
-        }
-    }
-
-    /// Whether it is a reason not to go.
-    pub const fn is_no_go(self) -> bool {
-        matches!(self, Self::Stops | Self::Breaks)
-    }
-}
-
-impl fmt::Display for Severity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.word())
-    }
-}
 
 /// Whether a finding is raised.
 #[derive(Debug, Clone, PartialEq, Serialize)]
