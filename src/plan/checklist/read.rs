@@ -26,8 +26,7 @@ struct Part {
 /// # Errors
 /// Every problem found, in the order of the file.
 pub fn read(markdown: &str, file: &str) -> Result<Checklist, Vec<Problem>> {
-    let source =
-        markdown.strip_prefix('\u{feff}').unwrap_or(markdown).replace("\r\n", "\n").replace('\r', "\n");
+    let source = cleaned(markdown);
     if source.trim().is_empty() {
         let problem = Problem::at(file, 0, "the checklist is empty");
         return Err(vec![problem.instead("write items as \"- [ ] what to do\" under headings")]);
@@ -71,6 +70,11 @@ pub fn read(markdown: &str, file: &str) -> Result<Checklist, Vec<Problem>> {
         problems.sort_by_key(|problem| problem.line);
         Err(problems)
     }
+}
+
+/// The text without a byte order mark, its line ends `\n`, as [`outline`] wants it.
+pub(super) fn cleaned(markdown: &str) -> String {
+    markdown.strip_prefix('\u{feff}').unwrap_or(markdown).replace("\r\n", "\n").replace('\r', "\n")
 }
 
 impl Part {

@@ -175,6 +175,14 @@ fn all_ids(list: &Checklist) -> Vec<String> {
     ids
 }
 
+/// What the drawing found once: the reader takes a byte order mark off, and what counts beside it must as well.
+#[test]
+fn an_item_behind_a_mark_and_an_empty_line_is_kept() {
+    for text in ["\u{feff}\n2. [x] a", "\u{feff}\t\n2. [x] a", "\u{feff}2. [x] a"] {
+        assert_eq!(ok(text).phases.iter().map(|phase| phase.items().count()).sum::<usize>(), 1, "{text:?}");
+    }
+}
+
 fn lines() -> impl Strategy<Value = String> {
     let line = prop_oneof![
         "#{1,4} (Phase [0-9]{1,3}: )?[a-c ]{0,4}( \\([0-9]{1,2}-?[0-9]{0,2} min\\))?",
@@ -201,7 +209,7 @@ proptest! {
             let ids = all_ids(&list);
             prop_assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), ids.len(), "{:?}", ids);
             let read: usize = list.phases.iter().map(|phase| phase.items().count()).sum();
-            let there = super::outline::outline(&text).iter().filter(|placed| matches!(&placed.piece, super::outline::Piece::Item { tick: Some(_), raw, .. } if super::gates::line(raw.trim()).is_none())).count();
+            let there = super::outline::outline(&super::read::cleaned(&text)).iter().filter(|placed| matches!(&placed.piece, super::outline::Piece::Item { tick: Some(_), raw, .. } if super::gates::line(raw.trim()).is_none())).count();
             prop_assert_eq!(read, there);
         }
     }
