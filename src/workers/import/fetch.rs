@@ -13,7 +13,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::batch::{Batch, Judged};
+use super::batch::Batch;
 use super::line::Line;
 use super::pace::Pace;
 use super::progress::Teller;
@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
         &mut self,
         from: u64,
         since: Option<DateTime<Utc>>,
-        pages: mpsc::Sender<Judged>,
+        pages: mpsc::Sender<Batch>,
     ) -> Result<(), Trouble> {
         let mut place =
             Place { offset: from, limit: self.page_size, seam: None, back: 0, tries: 0, unreadable: 0 };
@@ -128,7 +128,7 @@ impl<'a> Reader<'a> {
                 Read::Page(page) => Some(place.follow(page, self.page_size)),
             };
             let Some((batch, more)) = step else { continue };
-            if pages.send(batch.judged().await).await.is_err() || !more {
+            if pages.send(batch).await.is_err() || !more {
                 return Ok(());
             }
         }
@@ -156,7 +156,7 @@ impl<'a> Reader<'a> {
         place.offset += 1;
         place.seam = None;
         let bad = BadItem { raw, id: None, reason };
-        Ok(Some((Batch { items: vec![Err(bad)], total: None, next: place.offset }, true)))
+        Ok(Some((Batch { items: vec![Err(bad)], total: None, next: place.offset, pages: 1 }, true)))
     }
 
     /// What is told when nothing of Pulse's can be read.
@@ -296,13 +296,13 @@ impl Place {
             self.back += 1;
             let step = (u64::from(most) / 10).max(1) << self.back;
             self.offset = self.offset.saturating_sub(step);
-            return (Batch { items: page.profiles, total: page.total, next: self.offset }, true);
+            return (Batch { items: page.profiles, total: page.total, next: self.offset, pages: 1 }, true);
         }
         self.back = 0;
         self.offset = if more && got > 1 { end - 1 } else { end };
         self.seam = last.filter(|_| more && got > 1);
         self.limit = (self.limit * 2).min(most);
-        (Batch { items: page.profiles, total: page.total, next: self.offset }, more)
+        (Batch { items: page.profiles, total: page.total, next: self.offset, pages: 1 }, more)
     }
 }
 

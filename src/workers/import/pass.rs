@@ -9,7 +9,7 @@ mod gather;
 
 use std::time::Duration;
 
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 
 use super::batch::Batch;
 use super::brake::{Brake, Limits};
@@ -184,8 +184,9 @@ impl<'a> Pass<'a> {
         let mut after = String::new();
         while let Some((items, last)) = again::page(database, &after).await? {
             self.line.edge().await?;
-            let batch = Batch { items, total: None, next: 0 };
-            stage::stage(database, checkpoint, batch.judged().await, self.line.clock().now()).await?;
+            let batch = Batch { items, total: None, next: 0, pages: 1 };
+            let batch = batch.judging((checkpoint.run, checkpoint.round)).judged().await;
+            stage::stage(database, checkpoint, batch, self.line.clock().now()).await?;
             let totals = checkpoint.totals();
             self.teller.done(totals.fetched, None, &totals);
             after = last;
@@ -269,6 +270,9 @@ async fn reconcile(
     checkpoint: &Checkpoint,
 ) -> Result<((), Option<String>), Trouble> {
     let totals = checkpoint.totals();
+    let mut transaction = database.begin().await?;
+    // Of a join over two columns a planner expects a row or two, and would look everybody up one by one.
+    sqlx::raw_sql("SET LOCAL enable_nestloop = off").execute(&mut *transaction).await?;
     let mapped: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM pulse_staging s \
          JOIN public.entity_mappings m ON m.entity_type = 'contact' AND m.pulse_id = s.pulse_id \
@@ -276,8 +280,9 @@ async fn reconcile(
          WHERE s.run = $1 AND NOT EXISTS (SELECT FROM import_conflicts f WHERE f.pulse_id = s.pulse_id AND f.run = $1)",
     )
     .bind(checkpoint.run)
-    .fetch_one(database)
+    .fetch_one(&mut *transaction)
     .await?;
+    transaction.commit().await?;
     let accounted = mapped.unsigned_abs() + totals.quarantined + totals.conflicts;
     if accounted == totals.fetched {
         let note = format!(

@@ -10,16 +10,16 @@ use crate::run::Failure;
 use crate::services::pulse::Pulse;
 use crate::workers::kit::failure;
 
-const COUNTS: &str = "SELECT \
-     (SELECT count(*) FROM public.entity_mappings m JOIN public.contacts c ON c.id = m.logos_id \
-      WHERE m.entity_type = 'contact' AND m.pulse_id IS NOT NULL AND c.pulse_profile_id = m.pulse_id) AS mapped, \
-     (SELECT count(*) FROM public.entity_mappings m LEFT JOIN public.contacts c ON c.id = m.logos_id \
-      WHERE m.entity_type = 'contact' AND m.pulse_id IS NOT NULL AND c.pulse_profile_id IS DISTINCT FROM m.pulse_id) AS broken, \
+const COUNTS: &str = "SELECT m.mapped, m.broken, \
      (SELECT count(*) FROM gonogo.import_rejects r WHERE NOT EXISTS \
       (SELECT FROM public.entity_mappings m WHERE m.entity_type = 'contact' AND m.pulse_id = r.pulse_id)) AS rejects, \
      (SELECT count(*) FROM gonogo.import_conflicts f WHERE NOT EXISTS \
       (SELECT FROM public.entity_mappings m WHERE m.entity_type = 'contact' AND m.pulse_id = f.pulse_id) \
-      AND NOT EXISTS (SELECT FROM gonogo.import_rejects r WHERE r.pulse_id = f.pulse_id)) AS conflicts";
+      AND NOT EXISTS (SELECT FROM gonogo.import_rejects r WHERE r.pulse_id = f.pulse_id)) AS conflicts \
+     FROM (SELECT count(*) FILTER (WHERE c.pulse_profile_id IS NOT DISTINCT FROM m.pulse_id) AS mapped, \
+      count(*) FILTER (WHERE c.pulse_profile_id IS DISTINCT FROM m.pulse_id) AS broken \
+      FROM public.entity_mappings m LEFT JOIN public.contacts c ON c.id = m.logos_id \
+      WHERE m.entity_type = 'contact' AND m.pulse_id IS NOT NULL) m";
 
 /// Whether every profile that Pulse has is accounted for: a sentence for the record, and the number of contacts.
 pub async fn reconciled(database: &mut PgConnection, pulse: &Pulse) -> Result<(String, String), Failure> {

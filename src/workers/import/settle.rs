@@ -182,6 +182,7 @@ async fn write(
             .bind(first)
             .bind(last)
             .bind(now)
+            .bind(["insert", "update"])
             .execute(&mut *transaction)
             .await?;
         sqlx::query("DELETE FROM gonogo.import_conflicts WHERE pulse_id = $1")

@@ -1,6 +1,6 @@
-//! A page into staging: copied, counted, and its place noted, all in one transaction.
+//! A batch of pages into staging: copied, counted, and its place noted, all in one transaction.
 //!
-//! It guarantees that a page is staged whole or not at all, that the latest reading of a profile wins, and that a profile
+//! It guarantees that a batch is staged whole or not at all, that the latest reading of a profile wins, and that a profile
 //! stands either in staging or among the rejects, never in both.
 
 use chrono::{DateTime, Utc};
@@ -9,21 +9,20 @@ use uuid::Uuid;
 
 use super::batch::Judged;
 use super::checkpoint::{Checkpoint, Kind};
-use super::profile::{self, Reject, Row};
+use super::profile::{self, Reject};
 
-/// Stages a page, and says how many of its profiles this round had not met before.
+/// Stages a batch, and says how many of its profiles this round had not met before.
 pub(super) async fn stage(
     database: &mut PgConnection,
     checkpoint: &mut Checkpoint,
     batch: Judged,
     now: DateTime<Utc>,
 ) -> Result<u64, sqlx::Error> {
-    let Judged { rows, rejects, total, next: offset } = batch;
-    let ids: Vec<&str> = rows.iter().map(|row| row.pulse_id.as_str()).collect();
+    let Judged { ids, lines, rejects, total, next: offset, pages } = batch;
     let mut next = checkpoint.clone();
     let mut transaction = database.begin().await?;
     // A server that crashes loses what is unlogged, and with it all that this commit says: it need not wait for the disk.
-    // And a page's ids are looked up one by one: staging has no statistics from which a planner could know better.
+    // And its ids are looked up one by one: staging has no statistics from which a planner could know better.
     sqlx::raw_sql("SET LOCAL synchronous_commit = off; SET LOCAL enable_seqscan = off")
         .execute(&mut *transaction)
         .await?;
@@ -35,7 +34,7 @@ pub(super) async fn stage(
             .await?;
     let unknown = ids.len() - replaced.len();
     let fresh = ids.len() - replaced.iter().filter(|round| **round == next.round).count();
-    copy(&mut transaction, &rows, (next.run, next.round)).await?;
+    copy(&mut transaction, &lines).await?;
     // What is judged again stays where it is until it is merged: it stands nowhere else.
     let mended = if next.kind == Kind::Retry {
         0
@@ -47,7 +46,7 @@ pub(super) async fn stage(
             .rows_affected()
     };
     next.offset = offset;
-    next.pages += 1;
+    next.pages += u64::from(pages);
     next.total = total.or(next.total);
     next.staged += unknown as u64;
     let refused = reject(&mut transaction, &mut next, &rejects, now).await?;
@@ -60,17 +59,9 @@ pub(super) async fn stage(
     Ok(fresh as u64 + refused)
 }
 
-async fn copy(
-    transaction: &mut PgConnection,
-    rows: &[Row],
-    (run, round): (Uuid, i32),
-) -> Result<(), sqlx::Error> {
-    if rows.is_empty() {
+async fn copy(transaction: &mut PgConnection, lines: &str) -> Result<(), sqlx::Error> {
+    if lines.is_empty() {
         return Ok(());
-    }
-    let mut lines = String::with_capacity(rows.len() * 400);
-    for row in rows {
-        row.write(run, round, &mut lines);
     }
     let mut copy = transaction
         .copy_in_raw(&format!("COPY pulse_staging ({}) FROM STDIN WITH (FORMAT csv)", profile::COLUMNS))

@@ -140,23 +140,31 @@ impl Writer {
             .bind(now)
             .fetch_one(&mut *transaction)
             .await?;
-        let (updated, both): (i64, i64) = if updates == 0 {
-            (0, 0)
-        } else {
-            sqlx::query_as(self.update.clone())
-                .bind(first)
-                .bind(last)
-                .bind(now)
-                .bind(SEPARATOR)
-                .fetch_one(&mut *transaction)
-                .await?
-        };
-        sqlx::query(include_str!("sql/map.sql"))
+        sqlx::query(include_str!("sql/map_new.sql"))
             .bind(first)
             .bind(last)
             .bind(now)
             .execute(&mut *transaction)
             .await?;
+        let (updated, both): (i64, i64) = if updates == 0 {
+            (0, 0)
+        } else {
+            let written = sqlx::query_as(self.update.clone())
+                .bind(first)
+                .bind(last)
+                .bind(now)
+                .bind(SEPARATOR)
+                .fetch_one(&mut *transaction)
+                .await?;
+            sqlx::query(include_str!("sql/map.sql"))
+                .bind(first)
+                .bind(last)
+                .bind(now)
+                .bind(["update"])
+                .execute(&mut *transaction)
+                .await?;
+            written
+        };
         let conflicts = sqlx::query(include_str!("sql/conflicts.sql"))
             .bind(first)
             .bind(last)

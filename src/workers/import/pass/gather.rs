@@ -6,7 +6,7 @@
 use sqlx::PgConnection;
 use tokio::sync::mpsc;
 
-use super::super::batch::Judged;
+use super::super::batch;
 use super::super::checkpoint::{Checkpoint, Kind, OVERLAP, Phase};
 use super::super::fetch::Reader;
 use super::super::stage;
@@ -106,24 +106,30 @@ impl Pass<'_> {
         Ok((remark, Some(note)))
     }
 
-    /// Reads a list to its end; fetching and staging overlap, with two pages between them at most.
+    /// Reads a list to its end; fetching, judging and staging overlap.
     async fn read(
         &self,
         database: &mut PgConnection,
         checkpoint: &mut Checkpoint,
         reader: &mut Reader<'_>,
     ) -> Result<(), Trouble> {
-        let (pages, mut arrived) = mpsc::channel::<Judged>(2);
-        let fetching = reader.walk(checkpoint.offset, checkpoint.since, pages);
+        let ((pages, waiting), (batches, mut arrived)) = (mpsc::channel(3), mpsc::channel(1));
+        let fetching = Box::pin(reader.walk(checkpoint.offset, checkpoint.since, pages));
+        let reading = (checkpoint.run, checkpoint.round);
+        let joining = async {
+            batch::join(reading, waiting, batches).await;
+            Ok(())
+        };
         let staging = async move {
             let (mut stale, mut furthest) = (0, checkpoint.offset);
             let sweeping = checkpoint.since.is_some();
-            while let Some(mut batch) = arrived.recv().await {
+            while let Some(judging) = arrived.recv().await {
+                let mut batch = judging.judged().await;
                 self.line.edge().await?;
                 if sweeping && self.kind == Kind::Import {
                     batch.total = None;
                 }
-                let now = self.line.clock().now();
+                let (now, pages) = (self.line.clock().now(), batch.pages);
                 let fresh = stage::stage(database, checkpoint, batch, now).await?;
                 let totals = checkpoint.totals();
                 self.teller.done(totals.fetched, checkpoint.total, &totals);
@@ -132,7 +138,7 @@ impl Pass<'_> {
                 let further = checkpoint.offset > furthest;
                 furthest = furthest.max(checkpoint.offset);
                 stale = match (fresh, further) {
-                    (0, true) => stale + 1,
+                    (0, true) => stale + pages,
                     (0, false) => stale,
                     _ => 0,
                 };
@@ -143,7 +149,7 @@ impl Pass<'_> {
             }
             Ok(())
         };
-        tokio::try_join!(fetching, staging).map(drop)
+        tokio::try_join!(fetching, joining, staging).map(drop)
     }
 }
 
