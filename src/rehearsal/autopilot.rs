@@ -300,7 +300,11 @@ async fn leave(store: &Store, state: &State, memory: &Memory) -> Then {
         .taken_back
         .iter()
         .any(|order| plan.ladder.iter().any(|rung| rung.order == *order && rung.kind != RungKind::Flag));
-    let ending = if all { Ending::FullRollback } else { Ending::PartialRollback };
+    let ending = match (all, state.taken_back.is_empty()) {
+        (true, _) => Ending::FullRollback,
+        (false, false) => Ending::PartialRollback,
+        (false, true) => Ending::CalledOff,
+    };
     match give(store, Role::Lead, Command::Close(ending)).await {
         Then::Again => Then::Again,
         // Nothing could be taken back and the run cannot be closed: it is left open, as a person would find it.

@@ -365,12 +365,19 @@ pub enum Ending {
     PartialRollback,
     /// All was taken back.
     FullRollback,
+    /// Stopped before anything was changed, so that there was nothing to take back.
+    CalledOff,
 }
 
 impl Ending {
-    /// Every ending, as the sign-off offers them.
-    pub const ALL: [Self; 4] =
-        [Self::Success, Self::SuccessWithMinorIssues, Self::PartialRollback, Self::FullRollback];
+    /// Every ending: those of the sign-off, and the one of a day that never came to it.
+    pub const ALL: [Self; 5] = [
+        Self::Success,
+        Self::SuccessWithMinorIssues,
+        Self::PartialRollback,
+        Self::FullRollback,
+        Self::CalledOff,
+    ];
 
     /// The words of the sign-off.
     pub const fn words(self) -> &'static str {
@@ -379,6 +386,7 @@ impl Ending {
             Self::SuccessWithMinorIssues => "SUCCESS WITH MINOR ISSUES",
             Self::PartialRollback => "PARTIAL ROLLBACK",
             Self::FullRollback => "FULL ROLLBACK",
+            Self::CalledOff => "CALLED OFF",
         }
     }
 

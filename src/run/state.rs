@@ -277,6 +277,11 @@ impl State {
         self.run.as_ref()?.ended.map(|(_, ending)| ending)
     }
 
+    /// The first job that may have changed what users or their data see; none while the run can simply be called off.
+    pub fn first_change(&self) -> Option<&Job> {
+        self.jobs.values().find(|job| changes(&job.kind))
+    }
+
     /// How an item stands; open where nothing was said of it.
     pub fn item(&self, id: &ItemId) -> &ItemState {
         self.items.get(id).unwrap_or(&ItemState::Open)
@@ -355,5 +360,27 @@ impl State {
     pub fn owner(&self, id: &ItemId) -> Option<Role> {
         let (phase, item) = self.plan()?.item(id)?;
         item.owner.or(phase.owner)
+    }
+}
+
+/// Whether such a job, once it ran, leaves something to take back.
+const fn changes(kind: &JobKind) -> bool {
+    match kind {
+        JobKind::MigrateUp { .. }
+        | JobKind::MigrateDown { .. }
+        | JobKind::Import
+        | JobKind::Sync
+        | JobKind::Resolve { .. }
+        | JobKind::Retry
+        | JobKind::Deploy
+        | JobKind::Rollback { .. }
+        | JobKind::Rollout { .. } => true,
+        JobKind::Backup
+        | JobKind::RehearseMigrations
+        | JobKind::Mock { .. }
+        | JobKind::MockRemove
+        | JobKind::Verify { .. }
+        | JobKind::Drill { .. }
+        | JobKind::Announce { .. } => false,
     }
 }

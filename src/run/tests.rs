@@ -117,6 +117,7 @@ pub(crate) fn plan() -> Plan {
 }
 
 /// A run that is folded without a store.
+#[derive(Clone)]
 pub(crate) struct Fold {
     pub(crate) state: State,
     pub(crate) now: DateTime<Utc>,

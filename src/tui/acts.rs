@@ -198,6 +198,7 @@ pub fn likely_ending(world: &World<'_>) -> Ending {
     let rungs = world.plan().map_or(0, |plan| plan.ladder.len());
     match world.state.taken_back.len() {
         0 if matches!(next(world.state, world.now), Next::Close) => Ending::Success,
+        0 if world.state.first_change().is_none() => Ending::CalledOff,
         taken if taken >= rungs => Ending::FullRollback,
         _ => Ending::PartialRollback,
     }

@@ -1,7 +1,7 @@
 //! Phases and their gates: start, GO, NO-GO, signatures, the end of the run.
 
 use super::{Refusal, not_yet, permit, said, unknown};
-use crate::plan::{Check, GateId, Phase, PhaseId, PhaseKind};
+use crate::plan::{Check, GateId, Phase, PhaseId};
 use crate::run::event::{Actor, Ending, Event, NoteKind};
 use crate::run::judge::Verdict;
 use crate::run::permission::Deed;
@@ -190,13 +190,17 @@ pub(super) fn close(state: &State, by: &Actor, ending: Ending) -> Result<Vec<Eve
                 "bring it through its gate first",
             ));
         }
-    } else if state.taken_back.is_empty() && plan.checklist.phases.iter().any(started(state)) {
-        return Err(not_yet(what(), "nothing was taken back", "roll back first, or end it as a success"));
+    } else if ending == Ending::CalledOff {
+        if let Some(job) = state.first_change() {
+            let because = format!("job {} ({}) may have changed something", job.id, job.kind.title());
+            return Err(not_yet(what(), because, "take it back, and end it as a rollback"));
+        }
+    } else if state.taken_back.is_empty() {
+        let next = match state.first_change() {
+            Some(_) => "roll back first, or end it as a success",
+            None => "nothing was changed either: end it as called off",
+        };
+        return Err(not_yet(what(), "nothing was taken back", next));
     }
     Ok(vec![Event::Closed { ending }])
-}
-
-/// A phase of the day that began: before it, a run may simply be called off.
-fn started(state: &State) -> impl Fn(&Phase) -> bool {
-    |phase| matches!(phase.kind, PhaseKind::Numbered(_)) && state.phases.contains_key(&phase.id)
 }

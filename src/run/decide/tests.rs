@@ -39,6 +39,32 @@ fn prepared() -> Fold {
     fold
 }
 
+#[test]
+fn a_run_that_changed_nothing_is_called_off_and_one_that_did_is_taken_back() {
+    let mut fold = prepared();
+    fold.must("lea", Role::Lead, Command::StartPhase("database".into()));
+    fold.must("dora", Role::Dba, Command::Run("backup".into()));
+    done(&mut fold, 1, Facts::None);
+    let why = fold.refused("lea", Role::Lead, Command::Close(Ending::PartialRollback));
+    assert!(why.contains("nothing was taken back") && why.contains("end it as called off"), "{why}");
+    let mut stopped = fold.clone();
+    stopped.must("lea", Role::Lead, Command::Close(Ending::CalledOff));
+    assert_eq!(stopped.state.ended(), Some(Ending::CalledOff));
+
+    fold.must("dora", Role::Dba, Command::Run("migrate".into()));
+    let failure =
+        Failure { what: "refused".into(), state: "nothing was changed".into(), next: "look".into() };
+    let job = JobId(2);
+    fold.must("w", Role::Machine, Command::Report(Report::Started { job, cockpit: "here".into() }));
+    fold.must(
+        "w",
+        Role::Machine,
+        Command::Report(Report::Ended { job, outcome: Outcome::Failed { failure } }),
+    );
+    let why = fold.refused("lea", Role::Lead, Command::Close(Ending::CalledOff));
+    assert!(why.contains("job #2") && why.contains("may have changed something"), "{why}");
+}
+
 /// In the last phase, everything live.
 fn monitoring() -> Fold {
     let mut fold = prepared();
