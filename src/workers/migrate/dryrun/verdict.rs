@@ -6,7 +6,7 @@ use super::record::Passed;
 use super::recorded::Undone;
 use super::rehearse::Walk;
 use super::report::Weight;
-use super::states::{State, compare};
+use super::states::{Differs, State, compare};
 use crate::run::job::Failure;
 use crate::workers::migrate::files::Migration;
 use crate::workers::migrate::watch::Report;
@@ -54,16 +54,8 @@ impl Walk<'_> {
             self.dry.seen(format!("{} back: {note}", migration.title()));
             return Ok(note);
         }
-        let all = differs.lines();
-        Err(Failure {
-            what: format!(
-                "{} does not lead back to what was before: {}",
-                down_file(migration),
-                all.join("; ")
-            ),
-            state: "this was on a clone; the live database was only read".into(),
-            next: "correct the down file, then rehearse again".into(),
-        })
+        let what = format!("{} does not lead back to what was before", down_file(migration));
+        Err(astray(&what, &differs, "correct the down file, then rehearse again"))
     }
 
     pub(super) fn went_again(&mut self, now: &State) -> Result<String, Failure> {
@@ -74,12 +66,8 @@ impl Walk<'_> {
             self.dry.seen(format!("there again: {note}"));
             return Ok(note);
         }
-        let all = differs.lines();
-        Err(Failure {
-            what: format!("there again is not as it was the first time: {}", all.join("; ")),
-            state: "this was on a clone; the live database was only read".into(),
-            next: "find out what the way back left behind, then rehearse again".into(),
-        })
+        let next = "find out what the way back left behind, then rehearse again";
+        Err(astray("there again is not as it was the first time", &differs, next))
     }
 
     /// A leg that failed takes its mark with it.
@@ -134,14 +122,18 @@ impl Walk<'_> {
             self.dry.seen(format!("{} back by its record: {note}", migration.title()));
             return Ok(note);
         }
-        Err(Failure {
-            what: format!(
-                "the recorded inverse of {} does not lead back to what was before: {}",
-                migration.title(),
-                differs.lines().join("; ")
-            ),
-            state: "this was on a clone; the live database was only read".into(),
-            next: "rely on the down file, or on the backup; the recorded inverse is no rollback".into(),
-        })
+        let what =
+            format!("the recorded inverse of {} does not lead back to what was before", migration.title());
+        let next = "rely on the down file, or on the backup; the recorded inverse is no rollback";
+        Err(astray(&what, &differs, next))
+    }
+}
+
+/// A leg that led elsewhere, and how that differs.
+fn astray(what: &str, differs: &Differs, next: &str) -> Failure {
+    Failure {
+        what: format!("{what}: {}", differs.lines().join("; ")),
+        state: "this was on a clone; the live database was only read".into(),
+        next: next.into(),
     }
 }

@@ -1,29 +1,28 @@
-//! What stands beside the journal: progress, samples, leases, presence, and how a rehearsal's clock runs. In a file of its
-//! own that is not synced: losing it loses no fact, and writing it never waits for the disk.
-//!
-//! Leases and presence are in wall time: they are about processes, not about the run.
+//! What stands beside the journal: progress, samples, what is told once and again, and how a rehearsal's clock runs. In a file of its
+//! own that is not synced: losing it loses no fact, and writing it never waits for the disk. The leases and who is here, which stand
+//! in it as well, are in rooms of their own.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod leases;
+mod presence;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex as Held, PoisonError};
-use std::time::Duration;
 
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::{DateTime, Utc};
 use sqlx::sqlite::SqliteSynchronous;
 use sqlx::{Connection, SqliteConnection};
 use tokio::sync::{Mutex, watch};
+
+pub use leases::LEASE;
 
 use super::{StoreError, connect};
 use crate::clock::{Clock, Pace};
 use crate::plan::MetricId;
 use crate::run::live::{Advice, Conflicts, HistoryLive, Outlook, Presence};
-use crate::run::{JobId, Live, Progress, Sample, WorkerId};
+use crate::run::{JobId, Live, Progress, Sample};
 
-/// How long a lease holds without being renewed.
-pub const LEASE: Duration = Duration::from_secs(5);
-/// After how long without a word a cockpit counts as gone.
-const GONE: TimeDelta = TimeDelta::seconds(10);
 /// How many samples wait to be written before the oldest go; one each second for a minute and each gauge of a large plan.
 const WAITING: usize = 1_024;
 
@@ -311,20 +310,6 @@ impl Beside {
         Ok(())
     }
 
-    async fn read_presence(&self, connection: &mut SqliteConnection) -> Result<Vec<Presence>, StoreError> {
-        let since = (self.wall.now() - GONE).timestamp_micros();
-        let rows: Vec<(i64, String)> =
-            sqlx::query_as("select seen, body from presence where seen > ?1 order by cockpit")
-                .bind(since)
-                .fetch_all(connection)
-                .await
-                .map_err(|error| self.failed(error))?;
-        let known = rows.iter().filter_map(|(seen, body)| Some((*seen, serde_json::from_str(body).ok()?)));
-        let mut here = self.here();
-        *here = known.collect();
-        Ok(here.iter().map(|(_, presence): &(i64, Presence)| presence.clone()).collect())
-    }
-
     /// What SQLite calls the newest write by another connection than this one, where that is not taken in yet.
     pub(super) async fn news_of_others(&self) -> Result<Option<i64>, StoreError> {
         let version: i64 = sqlx::query_scalar("pragma data_version")
@@ -337,106 +322,6 @@ impl Beside {
     /// All up to that write is taken in. Not said before it is: what could not be read is read again.
     pub(super) fn has_taken_in(&self, version: i64) {
         self.version.store(version, Ordering::Relaxed);
-    }
-
-    /// Lets go who has been silent for too long, without a reading.
-    pub(super) fn expire(&self) {
-        let since = (self.wall.now() - GONE).timestamp_micros();
-        let mut here = self.here();
-        here.retain(|(seen, _)| *seen > since);
-        let present = here.iter().map(|(_, presence)| presence.clone()).collect();
-        drop(here);
-        self.show(present);
-    }
-
-    fn show(&self, present: Vec<Presence>) {
-        self.live.send_if_modified(|live| {
-            let changed = live.present != present;
-            if changed {
-                Arc::make_mut(live).present = present;
-            }
-            changed
-        });
-    }
-
-    fn here(&self) -> std::sync::MutexGuard<'_, Vec<(i64, Presence)>> {
-        self.here.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Takes the lease on a worker. Returns whether `cockpit` has it now.
-    pub async fn lease(&self, worker: WorkerId, cockpit: &str) -> Result<bool, StoreError> {
-        let now = self.wall.now();
-        let until = now + TimeDelta::from_std(LEASE).unwrap_or_default();
-        let done = sqlx::query(
-            "insert into lease (worker, cockpit, until) values (?1, ?2, ?3)
-             on conflict (worker) do update set cockpit = ?2, until = ?3
-             where lease.cockpit = ?2 or lease.until < ?4",
-        )
-        .bind(worker.word())
-        .bind(cockpit)
-        .bind(until.timestamp_micros())
-        .bind(now.timestamp_micros())
-        .execute(&mut *self.connection.lock().await)
-        .await
-        .map_err(|error| self.failed(error))?;
-        Ok(done.rows_affected() == 1)
-    }
-
-    /// Renews the leases on those workers, as many of them as `cockpit` still has; says which these are.
-    pub async fn renew(
-        &self,
-        workers: &BTreeSet<WorkerId>,
-        cockpit: &str,
-    ) -> Result<BTreeSet<WorkerId>, StoreError> {
-        let until = self.wall.now() + TimeDelta::from_std(LEASE).unwrap_or_default();
-        let words: Vec<&str> = workers.iter().map(|worker| worker.word()).collect();
-        let had: Vec<String> = sqlx::query_scalar(
-            "update lease set until = ?1 where cockpit = ?2 and worker in (select value from json_each(?3))
-             returning worker",
-        )
-        .bind(until.timestamp_micros())
-        .bind(cockpit)
-        .bind(sqlx::types::Json(words))
-        .fetch_all(&mut *self.connection.lock().await)
-        .await
-        .map_err(|error| self.failed(error))?;
-        Ok(workers.iter().copied().filter(|worker| had.iter().any(|word| word == worker.word())).collect())
-    }
-
-    /// Gives every lease of a cockpit back, and says that it left.
-    pub async fn leave(&self, cockpit: &str) -> Result<(), StoreError> {
-        let mut connection = self.connection.lock().await;
-        for sql in ["delete from lease where cockpit = ?1", "delete from presence where cockpit = ?1"] {
-            sqlx::query(sql)
-                .bind(cockpit)
-                .execute(&mut *connection)
-                .await
-                .map_err(|error| self.failed(error))?;
-        }
-        drop(connection);
-        self.here().retain(|(_, here)| &*here.cockpit != cockpit);
-        self.expire();
-        Ok(())
-    }
-
-    /// Says that a cockpit is here.
-    pub async fn present(&self, presence: &Presence) -> Result<(), StoreError> {
-        let now = self.wall.now().timestamp_micros();
-        sqlx::query("insert or replace into presence (cockpit, seen, body) values (?1, ?2, ?3)")
-            .bind(&*presence.cockpit)
-            .bind(now)
-            .bind(sqlx::types::Json(presence))
-            .execute(&mut *self.connection.lock().await)
-            .await
-            .map_err(|error| self.failed(error))?;
-        let mut here = self.here();
-        here.retain(|(_, other)| other.cockpit != presence.cockpit);
-        let place = here.partition_point(|(_, other)| other.cockpit < presence.cockpit);
-        here.insert(place, (now, presence.clone()));
-        let present = here.iter().map(|(_, presence)| presence.clone()).collect();
-        drop(here);
-        self.show(present);
-        Ok(())
     }
 
     /// How the rehearsal's clock runs, if this is one.
