@@ -2,6 +2,10 @@
 
 use std::path::Path;
 
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+
 use crate::plan::Role;
 use crate::run::Actor;
 use crate::tui::{Depth, Fault, Mouse, Options, Theme};
@@ -50,10 +54,12 @@ pub(super) fn log_to(dir: &Path) {
     let opened = std::fs::create_dir_all(dir)
         .and_then(|()| std::fs::File::options().create(true).append(true).open(dir.join("gonogo.log")));
     let Ok(file) = opened else { return }; // the journal's own error says that the directory cannot be written
-    let filter = tracing_subscriber::EnvFilter::try_from_env("GONOGO_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("gonogo=info,warn"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(file);
-    if log.try_init().is_err() {
+    let wanted = std::env::var("GONOGO_LOG").ok().and_then(|levels| levels.parse::<Targets>().ok());
+    let levels = wanted.unwrap_or_else(|| {
+        Targets::new().with_default(LevelFilter::WARN).with_target("gonogo", LevelFilter::INFO)
+    });
+    let log = tracing_subscriber::fmt::layer().with_ansi(false).with_writer(file).with_filter(levels);
+    if tracing_subscriber::registry().with(log).try_init().is_err() {
         tracing::debug!("the log is open already");
     }
 }
