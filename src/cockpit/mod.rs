@@ -94,7 +94,16 @@ impl Cockpit {
         }
         let secrets = Secrets::load(&loaded.path(&loaded.config.secrets.env_file))?;
         let kit = Kit::new(loaded.config.clone(), &loaded.root, secrets, store.clock().clone());
-        let crew = Crew::start(&store, &id, posts::posts(&kit));
+        let staging = loaded.staging.as_ref().map(|staging| {
+            let secrets = Secrets::load(&staging.root.join(&staging.config.secrets.env_file))?;
+            Ok::<_, SecretsError>(Kit::new(
+                staging.config.clone(),
+                &staging.root,
+                secrets,
+                store.clock().clone(),
+            ))
+        });
+        let crew = Crew::start(&store, &id, posts::posts(&kit, staging.transpose()?.as_ref()));
         let presence = Presence { cockpit: Arc::clone(&id), name: Arc::clone(&seat.name), role: seat.role };
         let here = tokio::spawn(say_here(store.clone(), presence));
         Ok(Self { store, id, crew, here })

@@ -13,8 +13,8 @@ use crate::workers::verify::VerifyWorker;
 use crate::workers::{Kit, Post};
 
 /// The posts of this cockpit. A worker that lacks a credential says so when it is asked, so that nobody waits for one that
-/// does not exist.
-pub(super) fn posts(kit: &Kit) -> Vec<Post> {
+/// does not exist. Staging has a kit of its own.
+pub(super) fn posts(kit: &Kit, staging: Option<&Kit>) -> Vec<Post> {
     let downs = Arc::new(EngineDowns(kit.clone()));
     vec![
         Post::Jobs(Arc::new(MigrateWorker::new(kit))),
@@ -27,7 +27,7 @@ pub(super) fn posts(kit: &Kit) -> Vec<Post> {
         Post::Jobs(Arc::new(VerifyWorker::new(kit.clone()))),
         Post::Standing(Arc::new(Monitor::new(kit.clone()))),
         Post::Standing(Arc::new(Lookout::new(downs.clone()))),
-        Post::Jobs(Arc::new(RollbackWorker::new(kit, downs))),
+        Post::Jobs(Arc::new(RollbackWorker::new(kit, downs).drilling_on(staging))),
         Post::Jobs(Arc::new(RolloutWorker::new(kit.clone()))),
         Post::Jobs(Arc::new(AnnounceWorker::new(kit.clone()))),
     ]

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::checklist::read::read;
+use super::config::staging::shared;
 use super::{Checklist, Config, Plan, Problem};
 
 /// The file that is looked for in the current directory.
@@ -18,6 +19,17 @@ pub struct Loaded {
     /// The checklist's file.
     pub checklist: PathBuf,
     /// The directory that the paths of the configuration begin at.
+    pub root: PathBuf,
+    /// Where the ways out are drilled before the day, if the configuration names it.
+    pub staging: Option<Staged>,
+}
+
+/// The gonogo.toml of staging.
+#[derive(Debug, Clone)]
+pub struct Staged {
+    /// What it says.
+    pub config: Config,
+    /// The directory that its paths begin at.
     pub root: PathBuf,
 }
 
@@ -58,13 +70,34 @@ pub fn load(config: Option<&Path>, checklist: Option<&Path>) -> Result<Loaded, V
             problems = config.cross_check(&checklist, &shown);
             if problems.is_empty() {
                 let plan = config.plan(checklist);
-                return Ok(Loaded { config, plan, checklist: checklist_path, root });
+                let staging = staged(&config, &root)?;
+                return Ok(Loaded { config, plan, checklist: checklist_path, root, staging });
             }
         }
         Ok(_) => {}
         Err(more) => problems.extend(more),
     }
     Err(problems)
+}
+
+/// The staging that a configuration names; a problem where it is production after all.
+fn staged(config: &Config, root: &Path) -> Result<Option<Staged>, Vec<Problem>> {
+    let Some(named) = &config.staging.config else { return Ok(None) };
+    let file = root.join(named);
+    let staging = Config::load(&file)?;
+    let problems: Vec<Problem> = shared(config, &staging)
+        .into_iter()
+        .map(|what| {
+            let problem =
+                format!("{what} is that of production: a drill on staging would switch the real thing");
+            Problem::at(&file.display().to_string(), 0, problem).instead("name what staging has of its own")
+        })
+        .collect();
+    if !problems.is_empty() {
+        return Err(problems);
+    }
+    let root = file.parent().map(Path::to_owned).unwrap_or_default();
+    Ok(Some(Staged { config: staging, root }))
 }
 
 impl Config {
@@ -125,6 +158,38 @@ mod tests {
         std::fs::write(&file, "[deployment]\nname = \"N\"\nchecklist = \"b.md\"\n").unwrap();
         std::fs::write(dir.path().join("b.md"), "- [ ] a\n").unwrap();
         assert_eq!(load(Some(&file), None).unwrap().plan.name, "N");
+    }
+
+    #[test]
+    fn staging_has_a_file_of_its_own_and_nothing_of_production() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        let services = |app: &str, flag: &str| {
+            format!(
+                "[app]\nurl = \"https://{app}/\"\n[services.posthog]\nproject_id = 1\nflag = \"{flag}\"\n\
+                 [services.vercel]\nproject = \"{app}\"\n"
+            )
+        };
+        std::fs::create_dir(dir.path().join("staging")).unwrap();
+        write("checklist.md", "- [ ] a\n");
+        let production = services("app.example.org", "redesign");
+        write("gonogo.toml", &format!("{production}[staging]\nconfig = \"staging/gonogo.toml\"\n"));
+        let file = dir.path().join("gonogo.toml");
+        assert!(said(load(Some(&file), None)).contains("staging/gonogo.toml: it cannot be read"));
+        write("staging/gonogo.toml", &production);
+        let all = said(load(Some(&file), None));
+        for shared in
+            ["[app] url is that of production", "the flag of [services.posthog] is", "the project of"]
+        {
+            assert!(all.contains(shared), "{all}");
+        }
+        write("staging/gonogo.toml", &services("staging.example.org", "redesign"));
+        assert!(
+            said(load(Some(&file), None)).contains("the flag of [services.posthog] is that of production")
+        );
+        write("staging/gonogo.toml", &services("staging.example.org", "redesign-staging"));
+        let staging = load(Some(&file), None).unwrap().staging.unwrap();
+        assert_eq!(staging.root, dir.path().join("staging"));
     }
 
     #[test]

@@ -193,6 +193,15 @@ impl Rig {
     }
 
     pub(crate) fn crew(&self, cockpit: &str) -> Crew {
+        self.crew_with(cockpit, None)
+    }
+
+    /// A crew whose staging is another rig.
+    pub(crate) fn crew_drilling_on(&self, cockpit: &str, staging: &Self) -> Crew {
+        self.crew_with(cockpit, Some(&staging.kit))
+    }
+
+    fn crew_with(&self, cockpit: &str, staging: Option<&Kit>) -> Crew {
         let kit = || self.kit.clone();
         let downs: Arc<dyn Downs> = Arc::<Drops>::clone(&self.downs);
         Crew::start(
@@ -200,7 +209,7 @@ impl Rig {
             &cockpit.into(),
             [
                 Post::Jobs(Arc::new(DeployWorker::new(kit()))),
-                Post::Jobs(Arc::new(RollbackWorker::new(&self.kit, downs))),
+                Post::Jobs(Arc::new(RollbackWorker::new(&self.kit, downs).drilling_on(staging))),
                 Post::Jobs(Arc::new(RolloutWorker::new(kit()))),
                 Post::Jobs(Arc::new(AnnounceWorker::new(kit()))),
             ],

@@ -177,6 +177,27 @@ async fn a_drill_that_is_killed_while_the_flag_is_off_switches_it_on_again() {
 }
 
 #[tokio::test]
+async fn on_the_day_itself_staging_is_drilled_and_production_stays_as_it_is() {
+    let (rig, staging) = (Rig::with(Mode::Live, "").await, Rig::new().await);
+    let _crew = rig.crew_drilling_on("a", &staging);
+    let deploy = rig.request(JobKind::Deploy).await;
+    rig.succeeds(deploy).await;
+    let (flags, version) = (flag_history(&rig), rig.version().await);
+    let switches = flag_history(&staging);
+    let job = rig.request(JobKind::Drill { rung: 1, kind: RungKind::Flag }).await;
+    let summary = rig.succeeds(job).await;
+    assert!(summary.starts_with("on staging, ") && summary.contains("is on again"), "{summary}");
+    assert_eq!((flag_history(&staging), flag_history(&rig)), (switches + 2, flags));
+    // The deployment that this run made is production's, and is not looked for at staging.
+    let job = rig.request(JobKind::Drill { rung: 2, kind: RungKind::Deployment }).await;
+    let summary = rig.succeeds(job).await;
+    assert!(summary.contains("users get 1.9.3") && summary.contains("is live again"), "{summary}");
+    assert_eq!((staging.version().await.as_str(), rig.version().await), ("1.9.4", version));
+    let job = rig.request(JobKind::Drill { rung: 3, kind: RungKind::Database }).await;
+    assert!(rig.fails(job).await.what.contains("not drilled"));
+}
+
+#[tokio::test]
 async fn a_drill_switches_nothing_on_the_day_itself() {
     let rig = Rig::with(Mode::Live, "").await;
     let _crew = rig.crew("a");

@@ -10,6 +10,7 @@ mod layout;
 pub mod messages;
 pub mod metrics;
 mod services;
+pub(in crate::plan) mod staging;
 #[cfg(test)]
 mod tests;
 mod ways;
@@ -26,6 +27,7 @@ pub use metrics::MetricTable;
 pub use services::{
     Channels, Compose, Pagerduty, Posthog, Pulse, Sentry, Services, Slack, Statuspage, Vercel,
 };
+pub use staging::Staging;
 pub use ways::{OperatorTable, RungTable, StageTable};
 
 use super::{Checklist, Operator, Plan, Problem};
@@ -51,6 +53,8 @@ pub struct Config {
     pub import: Import,
     /// The outside world.
     pub services: Services,
+    /// Where the ways out are drilled before the day.
+    pub staging: Staging,
     /// What the file says of gauges; `plan` has them whole.
     pub metrics: BTreeMap<String, MetricTable>,
     /// The ways out, if the file names them.

@@ -91,7 +91,7 @@ fn all_that_is_wrong_is_said_at_once_and_nothing_twice() {
             "gonogo.toml:2:1: unknown key \"pth\"; did you mean \"path\"?",
             "gonogo.toml:4:13: invalid type: string \"many\"; it should be a whole number, 0 or more",
             "gonogo.toml:6:14: invalid type: integer \"15\"; it should be a string",
-            "gonogo.toml:8:2: unknown key \"monitoring\"; it can be deployment, store, app, database, secrets, import, services, metrics, ladder, rollout, operators, messages",
+            "gonogo.toml:8:2: unknown key \"monitoring\"; it can be deployment, store, app, database, secrets, import, services, staging, metrics, ladder, rollout, operators, messages",
             "gonogo.toml:12:7: no whole address: \"app.example.com\"; write it with its scheme, as in \"https://app.example.com/\"",
             "gonogo.toml:16:9: \"boss\" is no role; the roles are lead, devops, dba, qa, support, product-owner, cto and observer",
             "gonogo.toml:19:7: invalid type: integer \"5\"; it should be a string",

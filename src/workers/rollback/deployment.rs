@@ -30,7 +30,17 @@ const LOOKS: u32 = 5;
 
 /// The deployment.
 #[derive(Debug)]
-pub(super) struct Deployment(pub(super) Kit);
+pub(super) struct Deployment {
+    kit: Kit,
+    place: Place,
+}
+
+/// Where it is. What this run has deployed is production's, and no way back for staging.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Production,
+    Staging,
+}
 
 /// Where production goes, and what it leaves.
 struct Target {
@@ -43,18 +53,34 @@ struct Target {
 }
 
 impl Deployment {
+    pub(super) fn of_production(kit: &Kit) -> Self {
+        Self { kit: kit.clone(), place: Place::Production }
+    }
+
+    pub(super) fn of_staging(kit: &Kit) -> Self {
+        Self { kit: kit.clone(), place: Place::Staging }
+    }
+
+    /// What this run has deployed there.
+    fn remembered<'a>(&self, state: &'a State) -> Option<(&'a Job, Told<'a>)> {
+        if self.place == Place::Staging {
+            return None;
+        }
+        remembered(state)
+    }
+
     async fn back(&self, desk: &Desk, bound: Duration) -> Result<Taken, Stop> {
         let since = desk.clock().now();
-        let services = &self.0.config().services;
+        let services = &self.kit.config().services;
         let (wanted, to, since) = if services.vercel.is_some() {
-            let vercel = self.0.vercel()?;
+            let vercel = self.kit.vercel()?;
             let target = desk.step(0, self.find(desk, &vercel)).await?;
             go_on(desk, "production was not moved").await?;
             desk.step(1, point(desk, &vercel, &target, bound)).await?;
             let since = if target.there { desk.job().requested } else { since };
             (target.wanted, target.to, since)
         } else if services.compose.is_some() {
-            let compose = self.0.compose()?;
+            let compose = self.kit.compose()?;
             let (image, wanted) = desk.step(0, self.find_image(desk, &compose)).await?;
             go_on(desk, "the image was not switched").await?;
             desk.step(1, async {
@@ -71,7 +97,7 @@ impl Deployment {
                     .into(),
             }));
         };
-        let marker = desk.step(2, outside::prove(desk, &self.0, 2, &wanted, LOOKS, bound)).await?;
+        let marker = desk.step(2, outside::prove(desk, &self.kit, 2, &wanted, LOOKS, bound)).await?;
         let mut says = format!("users get {} again ({to})", outside::name(&marker));
         if services.vercel.is_some() {
             says.push_str("; new builds do not go live by themselves until one is promoted");
@@ -84,7 +110,7 @@ impl Deployment {
         let read = |error: crate::services::ServiceError| failed(&error);
         let project = vercel.project().await.map_err(read)?.value;
         let live = project.production().map(|live| live.id.clone());
-        let (to, left) = match remembered(&state) {
+        let (to, left) = match self.remembered(&state) {
             Some((job, facts)) => {
                 let ours = match facts {
                     Some((id, _, _)) => Some(vercel.deployment(id).await.map_err(read)?.value),
@@ -120,7 +146,7 @@ impl Deployment {
         let is_not = match left {
             Some((_, version, commit)) => Some(Marker { version, commit, assets: Vec::new() }),
             None if there => None,
-            None => outside::seen(&self.0).await,
+            None => outside::seen(&self.kit).await,
         };
         let commit = target.commit().map(str::to_owned);
         let note = format!(
@@ -156,8 +182,8 @@ impl Deployment {
             state: "the image was not switched".into(),
             next: "switch to the image before by hand: docker tag, then docker compose up --detach".into(),
         };
-        let (job, facts) = remembered(&state).ok_or_else(unknown)?;
-        let config = self.0.config().services.compose.as_ref().ok_or_else(unknown)?;
+        let (job, facts) = self.remembered(&state).ok_or_else(unknown)?;
+        let config = self.kit.config().services.compose.as_ref().ok_or_else(unknown)?;
         let image = facts.and_then(|(_, previous, _)| previous.clone());
         let image = image.unwrap_or_else(|| deploy::kept(&config.image, &state, job.id));
         // Naming it after itself changes nothing, and tells whether it is here.
@@ -171,7 +197,7 @@ impl Deployment {
     }
 
     async fn forward(&self, desk: &Desk, first: u32) -> Result<String, Stop> {
-        let vercel = self.0.vercel()?;
+        let vercel = self.kit.vercel()?;
         let to = desk
             .step(first, async {
                 let project = vercel.project().await.map_err(|error| failed(&error))?.value;
@@ -197,7 +223,7 @@ impl Deployment {
         let wanted = Wanted { is, is_not: None };
         let patience = Duration::from_mins(3);
         let marker =
-            desk.step(first + 1, outside::prove(desk, &self.0, first + 1, &wanted, 3, patience)).await?;
+            desk.step(first + 1, outside::prove(desk, &self.kit, first + 1, &wanted, 3, patience)).await?;
         Ok(format!("{} is live again", outside::name(&marker)))
     }
 }
@@ -266,7 +292,7 @@ impl Way for Deployment {
     }
 
     fn undo_steps(&self) -> &'static [&'static str] {
-        if self.0.config().services.vercel.is_some() {
+        if self.kit.config().services.vercel.is_some() {
             &["point production forward again", "see it from outside"]
         } else {
             &[]

@@ -1,7 +1,7 @@
 //! Takes the release back, one rung of the ladder at a time, and proves it from outside. A new rung is one file and one line.
 //!
 //! Guarantees that what is taken back already is found so and not done twice, that a rung which took effect and did not help
-//! says so and names the next one, and that a drill switches nothing real on the day itself.
+//! says so and names the next one, and that a drill on the day itself switches staging alone.
 
 mod database;
 mod deployment;
@@ -71,6 +71,8 @@ trait Way: std::fmt::Debug + Send + Sync {
 #[derive(Debug)]
 pub struct RollbackWorker {
     ways: Vec<Box<dyn Way>>,
+    /// The same on staging; none where the configuration names no staging.
+    staging: Vec<Box<dyn Way>>,
 }
 
 impl RollbackWorker {
@@ -79,10 +81,20 @@ impl RollbackWorker {
         Self {
             ways: vec![
                 Box::new(flag::Flag(kit.clone())),
-                Box::new(deployment::Deployment(kit.clone())),
+                Box::new(deployment::Deployment::of_production(kit)),
                 Box::new(database::Database(downs)),
             ],
+            staging: Vec::new(),
         }
+    }
+
+    /// The same worker, which on the day itself drills on staging.
+    #[must_use]
+    pub fn drilling_on(self, staging: Option<&Kit>) -> Self {
+        let ways = |kit: &Kit| -> Vec<Box<dyn Way>> {
+            vec![Box::new(flag::Flag(kit.clone())), Box::new(deployment::Deployment::of_staging(kit))]
+        };
+        Self { staging: staging.map(ways).unwrap_or_default(), ..self }
     }
 
     fn way(&self, kind: RungKind) -> Result<&dyn Way, Failure> {
@@ -107,15 +119,19 @@ impl RollbackWorker {
     }
 
     async fn drill(&self, desk: &Desk, order: u8, kind: RungKind) -> Result<End, Stop> {
-        if desk.state().run.as_ref().is_none_or(|run| run.mode == Mode::Live) {
+        let live = desk.state().run.as_ref().is_none_or(|run| run.mode == Mode::Live);
+        let (way, place) = match self.staging.iter().find(|way| way.kind() == kind) {
+            Some(way) if live => (way.as_ref(), "on staging, "),
+            _ => (self.way(kind)?, ""),
+        };
+        if live && place.is_empty() && !way.undo_steps().is_empty() {
             return Err(Stop::Failed(Failure {
                 what: "a drill switches the real thing off, and this is the day itself".into(),
                 state: "nothing was switched".into(),
-                next: "drill on staging: name it in a gonogo.toml of its own and run `gonogo rehearse`"
+                next: "name the gonogo.toml of staging under [staging] and drill there, or run `gonogo rehearse`"
                     .into(),
             }));
         }
-        let way = self.way(kind)?;
         let rung = rung(desk, order)?;
         if way.undo_steps().is_empty() {
             return Err(Stop::Failed(Failure {
@@ -136,7 +152,7 @@ impl RollbackWorker {
         let within = (taken.proven - taken.since).to_std().is_ok_and(|took| took <= rung.bound);
         let bound = words(rung.bound);
         let verdict = if within { format!("within {bound}") } else { format!("longer than {bound}") };
-        Ok(End::succeeded(format!("{took}, {verdict}: {}; {undone}", taken.says)))
+        Ok(End::succeeded(format!("{place}{took}, {verdict}: {}; {undone}", taken.says)))
     }
 }
 

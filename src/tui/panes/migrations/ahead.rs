@@ -87,11 +87,11 @@ pub(super) fn row<'a>(scene: &Scene<'_>, linted: &'a Linted) -> Row<'a> {
     let (words, role) = counts(linted);
     let row = Row::new()
         .put("○ ", scene.of(Role::Muted))
-        .column(&linted.title, 31, scene.of(Role::Muted))
-        .put(format!("   {words}"), scene.of(role))
-        .put(format!("   {} steps", linted.statements.len()), scene.of(Role::Muted));
+        .column(&linted.title, 30, scene.of(Role::Muted))
+        .put(format!("  {words}"), scene.of(role))
+        .put(format!("  {} steps", linted.statements.len()), scene.of(Role::Muted));
     match super::rehearsed(scene, &linted.title) {
-        Some(words) => row.put(format!("   {words}"), scene.of(Role::Muted)),
+        Some(words) => row.put(format!("  {words}"), scene.of(Role::Muted)),
         None => row,
     }
 }

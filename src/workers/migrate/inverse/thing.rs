@@ -41,9 +41,10 @@ pub(crate) struct Change {
 /// Reads all things that are not gonogo's own.
 pub(crate) async fn catalogue(session: &mut PgConnection) -> Result<Catalogue, sqlx::Error> {
     // Definitions name what the search path does not: with an empty one they mean the same for every session.
-    let path: String =
-        sqlx::query_scalar("SELECT current_setting('search_path')").fetch_one(&mut *session).await?;
-    set_path(session, "").await?;
+    let (path, _): (String, String) =
+        sqlx::query_as("SELECT current_setting('search_path'), set_config('search_path', '', false)")
+            .fetch_one(&mut *session)
+            .await?;
     // Prepared once per session: planning it costs several times what it takes to run.
     let read = sqlx::query(include_str!("things.sql")).fetch_all(&mut *session).await;
     // In a transaction that failed the setting goes with it.

@@ -21,6 +21,9 @@ WITH ns AS (
   JOIN pg_type t ON t.oid = a.atttypid
   LEFT JOIN pg_attrdef d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
   WHERE r.relkind IN ('r', 'p')
+), said AS MATERIALIZED (
+  -- What the system's own objects are said to be is read by nobody, but for the schema public, which is older than any of ours.
+  SELECT classoid, objoid, objsubid, description FROM pg_description WHERE objoid >= 16384 OR classoid = 'pg_namespace'::regclass
 ), fun AS (
   SELECT p.oid, p.proacl, p.proowner, p.prokind, 'function ' || format('%I.%I', n.nspname, p.proname) || '(' ||
            pg_get_function_identity_arguments(p.oid) || ')' AS key,
@@ -185,20 +188,20 @@ WHERE a.grantee <> n.nspowner
 UNION ALL
 SELECT 'comment', 'comment on ' || r.name, r.word || ' ' || r.name, format('COMMENT ON %s %s IS %L', upper(r.word), r.name, d.description),
        format('COMMENT ON %s %s IS NULL', upper(r.word), r.name), format('COMMENT ON %s %s IS %L', upper(r.word), r.name, d.description)
-FROM rel r JOIN pg_description d ON d.classoid = 'pg_class'::regclass AND d.objoid = r.oid AND d.objsubid = 0
+FROM rel r JOIN said d ON d.classoid = 'pg_class'::regclass AND d.objoid = r.oid AND d.objsubid = 0
 UNION ALL
 SELECT 'comment', 'comment on ' || c.rel || '.' || c.attname, c.key, format('COMMENT ON COLUMN %s.%s IS %L', c.rel, c.name, d.description),
        format('COMMENT ON COLUMN %s.%s IS NULL', c.rel, c.name), format('COMMENT ON COLUMN %s.%s IS %L', c.rel, c.name, d.description)
-FROM col c JOIN pg_description d ON d.classoid = 'pg_class'::regclass AND d.objoid = c.oid AND d.objsubid = c.attnum
+FROM col c JOIN said d ON d.classoid = 'pg_class'::regclass AND d.objoid = c.oid AND d.objsubid = c.attnum
 UNION ALL
 SELECT 'comment', 'comment on ' || f.key, f.key,
        format('COMMENT ON %s %s IS %L', f.word, f.name, d.description), format('COMMENT ON %s %s IS NULL', f.word, f.name),
        format('COMMENT ON %s %s IS %L', f.word, f.name, d.description)
-FROM fun f JOIN pg_description d ON d.classoid = 'pg_proc'::regclass AND d.objoid = f.oid
+FROM fun f JOIN said d ON d.classoid = 'pg_proc'::regclass AND d.objoid = f.oid
 UNION ALL
 SELECT 'comment', 'comment on ' || lower(o.kind) || ' ' || o.name, o.parent, format('COMMENT ON %s %s IS %L', o.kind, o.name, d.description),
        format('COMMENT ON %s %s IS NULL', o.kind, o.name), format('COMMENT ON %s %s IS %L', o.kind, o.name, d.description)
-FROM pg_description d JOIN (
+FROM said d JOIN (
   SELECT 'pg_namespace'::regclass AS class, ns.oid, 0 AS part, 'schema ' || nspname AS parent, 'SCHEMA' AS kind, format('%I', nspname) AS name FROM ns
   UNION ALL
   SELECT 'pg_class'::regclass, x.oid, 0, 'index ' || format('%I.%I', ns.nspname, x.relname), 'INDEX', format('%I.%I', ns.nspname, x.relname)
