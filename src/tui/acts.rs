@@ -193,6 +193,13 @@ pub fn go(world: &World<'_>) -> Result<Command, String> {
     })
 }
 
+/// What a drill does, in a line of the dialog that asks for it.
+pub fn drill_words(rung: u8) -> String {
+    format!(
+        "Rung {rung} of the way out is taken for real, timed, and given back: on staging, or in a rehearsal on itself."
+    )
+}
+
 /// The ending that would be chosen as things stand.
 pub fn likely_ending(world: &World<'_>) -> Ending {
     let rungs = world.plan().map_or(0, |plan| plan.ladder.len());

@@ -319,9 +319,7 @@ fn consequence(item: &Item, state: &State) -> Option<Vec<String>> {
         Action::Sync => "What changed in Pulse is taken over now, and every 15 minutes from now on.".into(),
         Action::Announce { message } => format!("The message {message:?} is sent."),
         Action::Rollout { share } => format!("{share} % of the users get the feature."),
-        Action::Drill { rung } => {
-            format!("Rung {rung} of the way out is taken for real where drills run, and timed.")
-        }
+        Action::Drill { rung } => acts::drill_words(*rung),
     };
     let mode = match state.run.as_ref().map(|run| run.mode) {
         Some(Mode::Live) => "This is LIVE.",

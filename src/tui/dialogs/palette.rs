@@ -100,6 +100,9 @@ impl Palette {
                     Does::Act(act) => Answer::Press(*act),
                     Does::Work(kind) => {
                         let mut lines = vec![format!("{} is asked for, beside the checklist.", kind.title())];
+                        if let JobKind::Drill { rung, .. } = kind {
+                            lines.push(acts::drill_words(*rung));
+                        }
                         lines.extend(
                             entry.why.clone().map(|why| format!("It will be refused as things stand: {why}")),
                         );
