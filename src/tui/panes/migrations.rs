@@ -149,6 +149,8 @@ pub fn brief(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
     let room = usize::from(area.height);
     let whole = groups.iter().map(|(_, _, part)| part.len() + 2).sum::<usize>() <= room;
     let mut page: Vec<(Row<'_>, Option<&Progress>)> = Vec::new();
+    // Where there is no room for all, what was begun last is seen before what is still ahead.
+    let mut begun = 0;
     for (job, name, part) in groups {
         page.push((group_row(scene, job, name, part), None));
         if whole {
@@ -165,9 +167,12 @@ pub fn brief(scene: &Scene<'_>, buf: &mut Buffer, area: Rect) {
         if let Some(failure) = failure {
             page.push((Row::new().put(format!("    {}", failure.what), scene.of(Role::Bad)), None));
         }
+        if part.iter().any(|step| !matches!(step.status, StepStatus::Waiting)) {
+            begun = page.len();
+        }
     }
     page.extend(pending.into_iter().map(|linted| (ahead::row(scene, linted), None)));
-    let from = page.len().saturating_sub(room);
+    let from = begun.saturating_sub(room);
     for ((row, progress), line) in page.iter().skip(from).zip(area.rows()) {
         match progress {
             Some(progress) => doing(scene, buf, line, progress),

@@ -83,6 +83,17 @@ fn what_would_stop_clients_stands_beside_its_statement_before_the_run() {
 }
 
 #[test]
+fn where_there_is_room_for_few_what_runs_is_seen_or_else_what_is_next() {
+    let overview = text(&dark(&told(linted()), &[], (80, 24)));
+    assert!(overview.contains("○ 001 contacts_pulse_integration"), "{overview}");
+    let mut story = moments::migrating();
+    story.live.advice = Some(Arc::new(Advice { at: story.now, said: linted() }));
+    let overview = text(&dark(&story, &[], (80, 24)));
+    let doing = overview.lines().skip_while(|line| !line.contains(" Migrations ")).nth(1).unwrap_or_default();
+    assert!(doing.contains("█") && doing.contains("waiting for old snapshots"), "{overview}");
+}
+
+#[test]
 fn what_nobody_judged_is_unknown_and_never_harmless() {
     let mut story = moments::prepared(Mode::Live);
     assert!(pane(&story, &[], (120, 40)).contains("what they stop is unknown: not linted yet"));

@@ -134,6 +134,37 @@ async fn what_nobody_foresaw_is_found_by_halving_and_costs_nobody_else() {
 }
 
 #[tokio::test]
+async fn a_new_profile_that_somebody_maps_first_is_set_aside_whole() {
+    let mut rig = Rig::new("smooth", 0.001, 300, 500, "page_size = 100\n").await;
+    let here: Vec<String> = sqlx::query_scalar("SELECT lower(email) FROM contacts WHERE email IS NOT NULL")
+        .fetch_all(&mut rig.database)
+        .await
+        .unwrap();
+    let profiles = rig.profiles().await;
+    let new = profiles
+        .iter()
+        .find(|one| !here.contains(&one["canonical_email"].as_str().unwrap_or_default().to_lowercase()));
+    let id = new.unwrap()["id"].as_str().unwrap().to_owned();
+    let claims = format!(
+        "CREATE FUNCTION claim() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+           INSERT INTO public.entity_mappings (entity_type, logos_id, pulse_id) VALUES ('contact', NEW.id, NEW.pulse_profile_id);
+           RETURN NULL;
+         END $$;
+         CREATE TRIGGER claim AFTER INSERT ON contacts FOR EACH ROW WHEN (NEW.pulse_profile_id = '{id}') EXECUTE FUNCTION claim()"
+    );
+    sqlx::raw_sql(AssertSqlSafe(claims)).execute(&mut rig.database).await.unwrap();
+    let totals = rig.done(JobKind::Import).await;
+    assert_eq!((totals.quarantined, sum(&totals)), (1, 500), "{totals:?}");
+    let said = format!(
+        "SELECT count(*) FROM gonogo.import_rejects WHERE pulse_id = '{id}' AND reason LIKE '%entity_mappings%' AND sqlstate = '23505'"
+    );
+    assert_eq!(rig.number(&said).await, 1);
+    let half = format!("SELECT count(*) FROM contacts WHERE pulse_profile_id = '{id}'");
+    assert_eq!(rig.number(&half).await, 0, "no contact without its mapping");
+    rig.leave().await;
+}
+
+#[tokio::test]
 async fn without_the_migrations_it_says_so() {
     let mut rig = Rig::new("smooth", 0.001, 10, 10, "").await;
     sqlx::raw_sql("DROP TABLE entity_mappings").execute(&mut rig.database).await.unwrap();
