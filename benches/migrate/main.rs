@@ -2,7 +2,8 @@
 //! first, through `psql` and through the migration tools that are installed, and by the shipped 001 through gonogo; each alone and
 //! with a session idle in its transaction for five seconds. Then what the engine costs beside `psql` for the same statements.
 //!
-//! `script/bench migrate [--rows N] [--pairs N] [--only NAME]`, where a name is that of a way, or `overhead`. Durability is on. Times are this machine's; the ratios travel.
+//! `script/bench migrate [--rows N] [--pairs N] [--only NAME]`, where a name is that of a way, or `overhead`. Durability is on. Times
+//! are this machine's; the ratios travel.
 
 mod clients;
 mod ways;

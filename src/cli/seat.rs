@@ -54,7 +54,9 @@ pub(super) fn log_to(dir: &Path) {
     let opened = std::fs::create_dir_all(dir)
         .and_then(|()| std::fs::File::options().create(true).append(true).open(dir.join("gonogo.log")));
     let Ok(file) = opened else { return }; // the journal's own error says that the directory cannot be written
-    let wanted = std::env::var("GONOGO_LOG").ok().and_then(|levels| levels.parse::<Targets>().ok());
+    // Set to nothing counts as not set: it would parse, and silence the log.
+    let wanted = std::env::var("GONOGO_LOG").ok().filter(|levels| !levels.trim().is_empty());
+    let wanted = wanted.and_then(|levels| levels.parse::<Targets>().ok());
     let levels = wanted.unwrap_or_else(|| {
         Targets::new().with_default(LevelFilter::WARN).with_target("gonogo", LevelFilter::INFO)
     });
