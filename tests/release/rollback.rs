@@ -198,6 +198,18 @@ async fn on_the_day_itself_staging_is_drilled_and_production_stays_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_staging_whose_project_is_productions_is_not_drilled_on() {
+    let rig = Rig::with(Mode::Live, "").await;
+    let _crew = rig.crew_drilling_on("a", &rig);
+    let version = rig.version().await;
+    let job = rig.request(JobKind::Drill { rung: 2, kind: RungKind::Deployment }).await;
+    let failure = rig.fails(job).await;
+    assert!(failure.what.contains("the project of staging is production's"), "{failure}");
+    assert_eq!(rig.version().await, version);
+    assert!(rig.world.read(|world| world.vercel.auto_assign), "no rollback was asked for");
+}
+
+#[tokio::test]
 async fn a_drill_switches_nothing_on_the_day_itself() {
     let rig = Rig::with(Mode::Live, "").await;
     let _crew = rig.crew("a");

@@ -36,10 +36,11 @@ pub(super) struct Deployment {
 }
 
 /// Where it is. What this run has deployed is production's, and no way back for staging.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Place {
     Production,
-    Staging,
+    /// Beside that production, which it must not be.
+    Staging(Kit),
 }
 
 /// Where production goes, and what it leaves.
@@ -57,16 +58,34 @@ impl Deployment {
         Self { kit: kit.clone(), place: Place::Production }
     }
 
-    pub(super) fn of_staging(kit: &Kit) -> Self {
-        Self { kit: kit.clone(), place: Place::Staging }
+    pub(super) fn of_staging(kit: &Kit, production: &Kit) -> Self {
+        Self { kit: kit.clone(), place: Place::Staging(production.clone()) }
+    }
+
+    /// A project goes by its name or its id, so that two files may name one without a word in common: Vercel knows.
+    async fn is_apart(&self, project: &vercel::Project) -> Result<(), Failure> {
+        let Place::Staging(production) = &self.place else { return Ok(()) };
+        let api = |kit: &Kit| kit.config().services.vercel.as_ref().map(|vercel| vercel.api.clone());
+        if api(production) != api(&self.kit) {
+            return Ok(());
+        }
+        let real = production.vercel()?.project().await.map_err(|error| failed(&error))?.value;
+        if real.id != project.id {
+            return Ok(());
+        }
+        Err(Failure {
+            what: format!("the project of staging is production's, {} ({})", real.name, real.id),
+            state: "production was not moved".into(),
+            next: "name the project that staging has of its own in its gonogo.toml".into(),
+        })
     }
 
     /// What this run has deployed there.
     fn remembered<'a>(&self, state: &'a State) -> Option<(&'a Job, Told<'a>)> {
-        if self.place == Place::Staging {
-            return None;
+        match self.place {
+            Place::Production => remembered(state),
+            Place::Staging(_) => None,
         }
-        remembered(state)
     }
 
     async fn back(&self, desk: &Desk, bound: Duration) -> Result<Taken, Stop> {
@@ -109,6 +128,7 @@ impl Deployment {
         let state = desk.state();
         let read = |error: crate::services::ServiceError| failed(&error);
         let project = vercel.project().await.map_err(read)?.value;
+        self.is_apart(&project).await?;
         let live = project.production().map(|live| live.id.clone());
         let (to, left) = match self.remembered(&state) {
             Some((job, facts)) => {

@@ -70,6 +70,7 @@ trait Way: std::fmt::Debug + Send + Sync {
 /// Takes releases back.
 #[derive(Debug)]
 pub struct RollbackWorker {
+    production: Kit,
     ways: Vec<Box<dyn Way>>,
     /// The same on staging; none where the configuration names no staging.
     staging: Vec<Box<dyn Way>>,
@@ -79,6 +80,7 @@ impl RollbackWorker {
     /// A worker that takes back what the configuration names; `downs` is who runs the database's way back.
     pub fn new(kit: &Kit, downs: Arc<dyn Downs>) -> Self {
         Self {
+            production: kit.clone(),
             ways: vec![
                 Box::new(flag::Flag(kit.clone())),
                 Box::new(deployment::Deployment::of_production(kit)),
@@ -92,7 +94,8 @@ impl RollbackWorker {
     #[must_use]
     pub fn drilling_on(self, staging: Option<&Kit>) -> Self {
         let ways = |kit: &Kit| -> Vec<Box<dyn Way>> {
-            vec![Box::new(flag::Flag(kit.clone())), Box::new(deployment::Deployment::of_staging(kit))]
+            let deployment = deployment::Deployment::of_staging(kit, &self.production);
+            vec![Box::new(flag::Flag(kit.clone())), Box::new(deployment)]
         };
         Self { staging: staging.map(ways).unwrap_or_default(), ..self }
     }
